@@ -1,0 +1,1 @@
+//! The scoring interface and the models behind it: pure, so that operators use it.

@@ -1,0 +1,1 @@
+//! Committed output topics to tables: exact batches, intent before insert.

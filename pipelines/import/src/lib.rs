@@ -1,0 +1,1 @@
+//! History from files by a small mapping.

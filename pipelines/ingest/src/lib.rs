@@ -1,0 +1,1 @@
+//! Raw bytes to events: parse, validate, de-duplicate, classify, identify, re-key.

@@ -1,0 +1,1 @@
+//! The log interface on Apache Kafka.

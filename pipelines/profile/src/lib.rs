@@ -1,0 +1,1 @@
+//! One state per person: every per-person operator, fused into one task.

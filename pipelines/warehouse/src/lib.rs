@@ -1,0 +1,1 @@
+//! The embedded warehouse: Parquet files and SQL over them.
