@@ -1,0 +1,70 @@
+"""The commands `dev-kafka`, `dev-clickhouse` and `dev-registry`: one development server each."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import signal
+import sys
+from pathlib import Path
+
+from . import cache, servers
+from .instance import Instance, ServerFailed
+
+EPILOGUE = """\
+start   waits until the server answers, then prints lines NAME=value for `eval` or `export`
+stop    ends exactly the server of that data directory
+kill    ends it with SIGKILL, for crash tests; start with the same --data brings it back with its data and ports
+status  prints the same lines as start; exit code 3 if it is not running
+
+One data directory is one server. Downloads and the default data directory are in
+${MILLSTREAM_CACHE:-$HOME/.cache/millstream}; nothing needs root or containers.
+"""
+
+
+def main(kind: str, about: str) -> int:
+    """Parses the command line, runs the command, returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog=f"dev-{kind}", description=about, epilog=EPILOGUE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("command", choices=["start", "stop", "kill", "status"])
+    parser.add_argument("--data", type=Path, help="data directory of the server (default: one in the cache)")
+    parser.add_argument("--port", type=int, help="port to listen on (default: the one of the last start, else a free one)")
+    if kind == "kafka":
+        parser.add_argument("--tls", action="store_true", help="listen on SASL over TLS and on mutual TLS as well")
+    if kind == "clickhouse":
+        parser.add_argument("--user", help="the one user that may log in (default: default)")
+        parser.add_argument("--password", help="its password (default: none)")
+    arguments = parser.parse_args()
+    options = {name: str(value) for name in ("tls", "user", "password") if (value := getattr(arguments, name, None))}
+    default = cache.root() / "servers" / (f"{kind}-tls" if "tls" in options else kind)
+    try:
+        return _run(arguments.command, Instance(kind, arguments.data or default), arguments.port, options)
+    except (cache.Missing, ServerFailed) as error:
+        print(f"dev-{kind}: {error}", file=sys.stderr)
+        return 1
+
+
+def _run(command: str, instance: Instance, port: int | None, options: dict[str, str]) -> int:
+    if command == "start":
+        if instance.alive():
+            if port not in (None, next(iter(instance.state.ports.values()))):
+                raise ServerFailed(f"{instance.data} runs already, on {instance.state.ports}: stop it or name another --data")
+        else:
+            if options.get("tls") and not instance.state.options.get("tls"):
+                if instance.state.ports:
+                    raise ServerFailed(f"{instance.data} was made without --tls: name another --data")
+            instance.state.options |= options
+            servers.start(instance, port)
+    elif command == "stop":
+        cache.note("stopped" if instance.stop() else f"no server runs in {instance.data}")
+        return 0
+    elif command == "kill":
+        cache.note("killed" if instance.stop(signal.SIGKILL) else f"no server runs in {instance.data}")
+        return 0
+    elif not instance.alive():
+        cache.note(f"no server runs in {instance.data}")
+        return 3
+    for name, value in {**instance.state.exports, "PID": str(instance.state.pid), "DATA": str(instance.data)}.items():
+        print(f"{name}={shlex.quote(value)}")
+    return 0
