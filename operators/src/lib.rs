@@ -1,1 +1,7 @@
 //! Pure state machines, one module a capability.
+//!
+//! Nothing here can reach a clock, randomness or I/O: time is event time and record time, both in the records. The same records
+//! in the same order give the same bytes, live, in replay and in a test. Iteration over unordered maps is banned for the same
+//! reason.
+
+pub mod core;

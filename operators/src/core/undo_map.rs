@@ -1,0 +1,193 @@
+//! Keyed state that an aborted epoch leaves as it was.
+
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
+
+/// Hashes a key that already is a good hash (an id) by taking its low 64 bits, and anything else by folding it.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.0 = (self.0 ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    fn write_u32(&mut self, value: u32) {
+        self.write_u64(u64::from(value));
+    }
+
+    fn write_u64(&mut self, value: u64) {
+        self.0 = (self.0.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 ^= value as u64;
+    }
+}
+
+#[derive(Debug)]
+struct Slot<V> {
+    touched_in_epoch: u64,
+    value: V,
+}
+
+/// A hash map whose changes since the last [`UndoMap::commit`] can be taken back.
+///
+/// The first touch of an entry in an epoch saves the old one; [`UndoMap::commit`] drops what was saved, [`UndoMap::undo`] applies
+/// it in reverse. It cannot be iterated: its order would differ from run to run.
+#[derive(Debug)]
+pub struct UndoMap<K, V> {
+    slots: HashMap<K, Slot<V>, BuildHasherDefault<IdHasher>>,
+    saved: Vec<(K, Option<V>)>,
+    epoch: u64,
+}
+
+impl<K: Eq + Hash + Copy, V: Clone> Default for UndoMap<K, V> {
+    fn default() -> Self {
+        Self { slots: HashMap::default(), saved: Vec::new(), epoch: 1 }
+    }
+}
+
+impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
+    /// An empty map.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Reads an entry.
+    pub fn get(&self, key: K) -> Option<&V> {
+        self.slots.get(&key).map(|slot| &slot.value)
+    }
+
+    /// The entry for writing, made by `default` where there is none.
+    pub fn get_or_insert_with(&mut self, key: K, default: impl FnOnce() -> V) -> &mut V {
+        match self.slots.entry(key) {
+            Entry::Occupied(occupied) => {
+                let slot = occupied.into_mut();
+                if slot.touched_in_epoch != self.epoch {
+                    self.saved.push((key, Some(slot.value.clone())));
+                    slot.touched_in_epoch = self.epoch;
+                }
+                &mut slot.value
+            }
+            Entry::Vacant(vacant) => {
+                self.saved.push((key, None));
+                &mut vacant.insert(Slot { touched_in_epoch: self.epoch, value: default() }).value
+            }
+        }
+    }
+
+    /// The entry for writing, if there is one.
+    pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
+        let slot = self.slots.get_mut(&key)?;
+        if slot.touched_in_epoch != self.epoch {
+            self.saved.push((key, Some(slot.value.clone())));
+            slot.touched_in_epoch = self.epoch;
+        }
+        Some(&mut slot.value)
+    }
+
+    /// Removes an entry and returns it.
+    pub fn remove(&mut self, key: K) -> Option<V> {
+        let slot = self.slots.remove(&key)?;
+        // Saved even when it was touched before in this epoch: undo runs in reverse, so the oldest value is applied last.
+        self.saved.push((key, Some(slot.value.clone())));
+        Some(slot.value)
+    }
+
+    /// Number of entries.
+    pub fn len(&self) -> usize {
+        self.slots.len()
+    }
+
+    /// Whether there is no entry.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Entries saved in this epoch.
+    pub fn saved_len(&self) -> usize {
+        self.saved.len()
+    }
+
+    /// Makes the changes since the last commit permanent.
+    pub fn commit(&mut self) {
+        self.saved.clear();
+        self.epoch += 1;
+    }
+
+    /// Takes back the changes since the last commit.
+    pub fn undo(&mut self) {
+        self.epoch += 1;
+        while let Some((key, old)) = self.saved.pop() {
+            match old {
+                Some(value) => {
+                    self.slots.insert(key, Slot { touched_in_epoch: 0, value });
+                }
+                None => {
+                    self.slots.remove(&key);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::UndoMap;
+
+    #[derive(Debug, Clone)]
+    enum Action {
+        Add(u64, u32),
+        Remove(u64),
+        Commit,
+        Undo,
+    }
+
+    fn action() -> impl Strategy<Value = Action> {
+        prop_oneof![
+            4 => (0..12u64, any::<u32>()).prop_map(|(key, value)| Action::Add(key, value)),
+            2 => (0..12u64).prop_map(Action::Remove),
+            1 => Just(Action::Commit),
+            1 => Just(Action::Undo),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn agrees_with_a_model_that_copies_everything(actions in prop::collection::vec(action(), 0..200)) {
+            let mut map = UndoMap::<u64, u32>::new();
+            let mut now = BTreeMap::new();
+            let mut committed = BTreeMap::new();
+            for step in actions {
+                match step {
+                    Action::Add(key, value) => {
+                        let slot = map.get_or_insert_with(key, || 0);
+                        *slot = slot.wrapping_add(value);
+                        let entry = now.entry(key).or_insert(0u32);
+                        *entry = entry.wrapping_add(value);
+                    }
+                    Action::Remove(key) => prop_assert_eq!(map.remove(key), now.remove(&key)),
+                    Action::Commit => { map.commit(); committed = now.clone(); }
+                    Action::Undo => { map.undo(); now = committed.clone(); }
+                }
+                prop_assert_eq!(map.len(), now.len());
+                for key in 0..12 {
+                    prop_assert_eq!(map.get(key), now.get(&key));
+                }
+            }
+        }
+    }
+}

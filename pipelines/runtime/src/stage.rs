@@ -1,0 +1,58 @@
+//! The contract between the runtime and the state machines it runs.
+
+use millstream_transports::{RecordRef, TopicSpec};
+
+use crate::outputs::Outputs;
+
+/// Why the runtime diverts a record past its stage.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Diversion {
+    /// The stage panicked on it; the message, without backtrace (that goes to the log: it cannot be replayed).
+    Panic(String),
+}
+
+/// A pure, deterministic state machine over one input partition.
+///
+/// The same records in the same order give the same outputs, byte for byte, however they are cut into epochs.
+pub trait Stage: Send {
+    /// Processes one record. Bad input is written to the dead-letter output, never returned as an error; only a defect panics.
+    fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs);
+
+    /// Writes `record` to the dead-letter output instead of processing it. Must not depend on the state.
+    fn divert(&mut self, record: RecordRef<'_>, why: &Diversion, out: &mut Outputs);
+
+    /// The epoch is durable: drop the undo log.
+    fn commit_epoch(&mut self);
+
+    /// The epoch never happened: restore the state as of the last commit.
+    fn undo_epoch(&mut self);
+
+    /// Keys held, for metrics.
+    fn state_keys(&self) -> usize;
+
+    /// Bytes of undo log held, for the epoch's bound; 0 where unknown.
+    fn undo_bytes(&self) -> usize {
+        0
+    }
+}
+
+/// Makes the stages of one kind.
+pub trait StageFactory: Send + Sync {
+    /// The stage's name: consumer group, metrics label.
+    fn name(&self) -> &'static str;
+
+    /// Topics consumed; all have the same number of partitions.
+    fn inputs(&self) -> Vec<TopicSpec>;
+
+    /// Topics produced to; `Outputs::push` takes indices into these.
+    fn outputs(&self) -> Vec<TopicSpec>;
+
+    /// A stage with empty state for one partition of the inputs.
+    fn make(&self, partition: u32) -> Box<dyn Stage>;
+
+    /// The record by which an idle, fully read input partition learns that time passes, with the index of its topic among
+    /// [`StageFactory::outputs`]; `None` for a stage that gets its time from upstream.
+    fn tick(&self, _now_ms: i64) -> Option<(u16, Vec<u8>)> {
+        None
+    }
+}

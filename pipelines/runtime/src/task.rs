@@ -1,0 +1,1 @@
+//! A stage with its position.

@@ -1,0 +1,1 @@
+//! A group member that runs the tasks of the partitions it owns.
