@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -37,9 +39,7 @@ class Engine:
         self._root = chdb.connect(self._path)  # kept open: the engine ends with its last connection
         self.version = self._constant("version()")
         self.timezone = self._constant("timezone()")
-        # An INSERT's data go through memory, not the disk, where the machine has such a folder.
-        memory = "/dev/shm" if os.path.isdir("/dev/shm") else None
-        self._spool = tempfile.TemporaryDirectory(prefix="millstream-clickhouse-", dir=memory)
+        self._spool = _spool_folder(data)
 
     def run(
         self, statement: Statement, database: str, settings: dict[str, str], parameters: dict[str, str], output: str
@@ -61,10 +61,10 @@ class Engine:
         finally:
             connection.close()
 
-    def _insert(self, connection: chdb.session, statement: Statement) -> Answer:
+    def _insert(self, connection: object, statement: Statement) -> Answer:
         # From a file: the engine ends inline data at an empty line and runs what follows, and an INSERT of a SELECT
         # from a file is not de-duplicated as a client's block is.
-        with tempfile.NamedTemporaryFile(dir=self._spool.name) as spool:
+        with tempfile.NamedTemporaryFile(dir=self._spool) as spool:
             spool.write(statement.data)
             spool.flush()
             sql = (
@@ -78,7 +78,19 @@ class Engine:
 
     def clean_up(self) -> None:
         """Removes the folder of insert data. The engine itself needs no closing: what it acknowledged is on disk."""
-        self._spool.cleanup()
+        shutil.rmtree(self._spool, ignore_errors=True)
+
+
+def _spool_folder(data: Path) -> Path:
+    """An empty folder for the data of INSERTs: in memory, where the machine has such a place, not on the disk.
+
+    Its name is the data directory's, so that what a killed process left is removed by the next one.
+    """
+    name = f"millstream-clickhouse-{hashlib.sha256(str(data.resolve()).encode()).hexdigest()[:16]}"
+    folder = Path("/dev/shm" if os.path.isdir("/dev/shm") else tempfile.gettempdir()) / name
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    return folder
 
 
 def _answer(result: object, statement: Statement) -> Answer:

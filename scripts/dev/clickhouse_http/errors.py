@@ -26,11 +26,12 @@ class ClickHouseError(Exception):
     def from_engine(cls, error: Exception) -> ClickHouseError:
         """The engine's own text, taken apart."""
         text = str(error).strip()
-        match = re.match(r"Code: (\d+)\. DB::(?:\w+)?Exception: (.*)", text, re.DOTALL)
+        # An error inside a file comes wrapped in a second one of the same code: both prefixes and both names go.
+        match = re.match(r"(?:Code: (\d+)\. DB::\w*Exception: )+(.*)", text, re.DOTALL)
         if not match:
             return cls(1002, "UNKNOWN_EXCEPTION", text)
         body = re.sub(r"\s*\(version [^()]*(?:\([^()]*\))?\)\.?", "", match[2])
-        name = re.search(r"\s*\(([A-Z][A-Z0-9_]+)\)\s*$", body)
+        name = re.search(r"(?:\s*\(([A-Z][A-Z0-9_]+)\))+\s*$", body)
         return cls(int(match[1]), name[1] if name else "UNKNOWN_EXCEPTION", body[: name.start()] if name else body)
 
     @property
