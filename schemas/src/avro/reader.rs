@@ -1,0 +1,219 @@
+//! Reads an Avro body field by field, borrowing from it.
+
+use super::{DecodeError, DecodeErrorKind as Kind};
+use crate::decimal::Decimal;
+use crate::id::Id;
+use crate::record::RecordSchema;
+
+/// A position in an Avro body. Every length is checked against what is left, so that damage can neither panic nor make us
+/// allocate: the largest allocation is the array items that really are in the body.
+#[derive(Debug)]
+pub struct Reader<'a> {
+    rest: &'a [u8],
+    len: usize,
+    record: &'static RecordSchema,
+    field: usize,
+}
+
+/// Room made for array items before they are read; a larger array grows as its items prove to be there.
+const MAX_INITIAL_ITEMS: usize = 16;
+
+impl<'a> Reader<'a> {
+    /// Starts reading `body` as `record`.
+    pub fn new(record: &'static RecordSchema, body: &'a [u8]) -> Self {
+        Self { rest: body, len: body.len(), record, field: 0 }
+    }
+
+    /// Names the field that is read next, for errors.
+    #[inline(always)]
+    pub fn at(&mut self, field: usize) -> &mut Self {
+        self.field = field;
+        self
+    }
+
+    /// Whether all bytes are read. A record written before a field was appended to its schema ends where that field would begin.
+    #[inline(always)]
+    pub fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The error for `kind` at the current position.
+    #[cold]
+    pub fn error(&self, kind: Kind) -> DecodeError {
+        DecodeError {
+            record: self.record.name,
+            field: self.record.fields.get(self.field).map_or("", |field| field.name),
+            position: self.len - self.rest.len(),
+            kind,
+        }
+    }
+
+    /// Checks that nothing follows.
+    pub fn finish(&mut self) -> Result<(), DecodeError> {
+        if self.rest.is_empty() {
+            return Ok(());
+        }
+        self.field = usize::MAX;
+        Err(self.error(Kind::TrailingBytes))
+    }
+
+    #[inline(always)]
+    fn byte(&mut self) -> Result<u8, Kind> {
+        let (first, rest) = self.rest.split_first().ok_or(Kind::Truncated)?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    #[inline(always)]
+    fn take(&mut self, len: usize) -> Result<&'a [u8], Kind> {
+        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Kind::Truncated)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+
+    /// A long: zigzag, seven bits a byte, lowest first.
+    #[inline(always)]
+    pub fn long(&mut self) -> Result<i64, Kind> {
+        let first = self.byte()?;
+        let raw = if first < 0x80 { u64::from(first) } else { self.long_rest(first)? };
+        Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
+    }
+
+    #[inline]
+    fn long_rest(&mut self, first: u8) -> Result<u64, Kind> {
+        let mut raw = u64::from(first & 0x7f);
+        let mut shift = 7;
+        loop {
+            let byte = self.byte()?;
+            // The tenth byte has room for one bit.
+            if shift == 63 && byte > 1 {
+                return Err(Kind::IntegerOverflow);
+            }
+            raw |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Ok(raw);
+            }
+            shift += 7;
+        }
+    }
+
+    /// An int: a long that fits 32 bits.
+    #[inline(always)]
+    pub fn int(&mut self) -> Result<i32, Kind> {
+        i32::try_from(self.long()?).map_err(|_| Kind::IntegerOverflow)
+    }
+
+    /// A boolean.
+    #[inline(always)]
+    pub fn bool(&mut self) -> Result<bool, Kind> {
+        match self.byte()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(Kind::InvalidBool),
+        }
+    }
+
+    /// A double.
+    #[inline(always)]
+    pub fn double(&mut self) -> Result<f64, Kind> {
+        let (bytes, rest) = self.rest.split_first_chunk::<8>().ok_or(Kind::Truncated)?;
+        self.rest = rest;
+        Ok(f64::from_le_bytes(*bytes))
+    }
+
+    /// Bytes.
+    #[inline(always)]
+    pub fn bytes(&mut self) -> Result<&'a [u8], Kind> {
+        let len = usize::try_from(self.long()?).map_err(|_| Kind::NegativeLength)?;
+        self.take(len)
+    }
+
+    /// A string.
+    #[inline(always)]
+    pub fn str(&mut self) -> Result<&'a str, Kind> {
+        std::str::from_utf8(self.bytes()?).map_err(|_| Kind::InvalidUtf8)
+    }
+
+    /// An id: a string of 32 lower-case hexadecimal digits.
+    #[inline(always)]
+    pub fn id(&mut self) -> Result<Id, Kind> {
+        Id::from_hex(self.bytes()?).ok_or(Kind::InvalidId)
+    }
+
+    /// A decimal: its mantissa as big-endian two's complement.
+    #[inline]
+    pub fn decimal(&mut self) -> Result<Decimal, Kind> {
+        let bytes = self.bytes()?;
+        if bytes.len() > 8 {
+            return Err(Kind::DecimalOverflow);
+        }
+        let sign = if bytes.first().is_some_and(|byte| *byte >= 0x80) { -1i64 } else { 0 };
+        let mantissa = bytes.iter().fold(sign, |value, byte| value << 8 | i64::from(*byte));
+        Decimal::from_mantissa(mantissa).ok_or(Kind::DecimalOverflow)
+    }
+
+    /// An optional field: the union of null and what `read` reads.
+    #[inline(always)]
+    pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Result<T, Kind>) -> Result<Option<T>, Kind> {
+        // Branches are zigzag longs, which both are below 0x80: 0 is null, 2 is branch 1.
+        match self.byte()? {
+            0 => Ok(None),
+            2 => read(self).map(Some),
+            _ => Err(Kind::InvalidBranch),
+        }
+    }
+
+    /// An array of strings.
+    pub fn strings(&mut self) -> Result<Vec<&'a str>, Kind> {
+        self.array(1, Self::str)
+    }
+
+    /// An array of nested records.
+    #[inline]
+    pub fn records<T>(
+        &mut self,
+        nested: &'static RecordSchema,
+        mut read: impl FnMut(&mut Self) -> Result<T, Kind>,
+    ) -> Result<Vec<T>, Kind> {
+        if self.rest.first() == Some(&0) {
+            self.rest = &self.rest[1..];
+            return Ok(Vec::new());
+        }
+        let outer = (self.record, self.field);
+        self.record = nested;
+        // Every field takes a byte at least.
+        let items = self.array(nested.fields.len(), &mut read)?;
+        (self.record, self.field) = outer;
+        Ok(items)
+    }
+
+    /// An array: blocks of a count and that many items, ended by a zero count. A negative count is followed by the block's size.
+    fn array<T>(
+        &mut self,
+        min_item_bytes: usize,
+        mut read: impl FnMut(&mut Self) -> Result<T, Kind>,
+    ) -> Result<Vec<T>, Kind> {
+        let mut items = Vec::new();
+        loop {
+            let mut count = self.long()?;
+            if count == 0 {
+                return Ok(items);
+            }
+            if count < 0 {
+                count = count.checked_neg().ok_or(Kind::TooManyItems)?;
+                let block_bytes = usize::try_from(self.long()?).map_err(|_| Kind::NegativeLength)?;
+                if block_bytes > self.rest.len() {
+                    return Err(Kind::Truncated);
+                }
+            }
+            let count = usize::try_from(count).map_err(|_| Kind::TooManyItems)?;
+            if count > self.rest.len() / min_item_bytes.max(1) {
+                return Err(Kind::TooManyItems);
+            }
+            items.reserve(count.min(MAX_INITIAL_ITEMS));
+            for _ in 0..count {
+                items.push(read(self)?);
+            }
+        }
+    }
+}
