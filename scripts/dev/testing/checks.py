@@ -1,0 +1,138 @@
+"""The checks of `scripts/test`. Each returns a `Tally`; none stops the next."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from .. import cache
+from . import process
+from .cargo_output import CargoOutput
+from .tally import Tally
+
+ROOT = Path(__file__).resolve().parents[3]
+PYTHON_TESTS = ROOT / "tests" / "python"
+TLS_FEATURE = "kafka-tls"
+
+
+class Workspace:
+    """What Cargo says of the workspace, and the features that this machine can build."""
+
+    def __init__(self) -> None:
+        command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
+        shown = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
+        if shown.returncode != 0:
+            raise cache.Missing("cargo metadata failed; its message is above")
+        metadata = json.loads(shown.stdout)
+        self.binary = Path(metadata["target_directory"]) / "debug" / "millstream"
+        with_tls = sorted(package["name"] for package in metadata["packages"] if TLS_FEATURE in package["features"])
+        self.tls_missing = _openssl_missing() if with_tls else f"no crate has a feature {TLS_FEATURE}"
+        names = ",".join(f"{package}/{TLS_FEATURE}" for package in with_tls)
+        self.features = [] if self.tls_missing else ["--features", names]
+
+
+def _openssl_missing() -> str:
+    if not shutil.which("pkg-config"):
+        return "pkg-config is not installed (packages pkg-config, libssl-dev)"
+    if subprocess.run(["pkg-config", "--exists", "openssl"], check=False).returncode != 0:
+        return "OpenSSL's headers are not installed (package libssl-dev)"
+    return ""
+
+
+def one(name: str, command: list[str]) -> Tally:
+    """A command that counts as one check."""
+    code = process.run(command, ROOT)
+    return Tally(passed=1) if code == 0 else Tally(failed=[f"{name} (exit code {code})"])
+
+
+def formatting() -> Tally:
+    """`cargo fmt --check` over the workspace."""
+    return _component("fmt", "rustfmt") or one("cargo fmt", ["cargo", "fmt", "--all", "--check"])
+
+
+def lints(workspace: Workspace) -> Tally:
+    """Clippy over every target; a warning is a failure."""
+    command = ["cargo", "clippy", "--workspace", "--all-targets", *workspace.features, "--", "-D", "warnings"]
+    return _component("clippy", "clippy") or one("cargo clippy", command)
+
+
+def _component(command: str, name: str) -> Tally | None:
+    shown = subprocess.run(["cargo", command, "--version"], capture_output=True, check=False)
+    if shown.returncode == 0:
+        return None
+    return Tally(skipped=[f"cargo {command}: not installed (rustup component add {name})"])
+
+
+def build(workspace: Workspace, selection: list[str]) -> Tally:
+    """Compiles tests and binaries; counted only where it fails, for nothing can then be said of the tests."""
+    tests = ["cargo", "test", *selection, *workspace.features, "--no-run"]
+    if process.run(tests, ROOT) != 0:
+        return Tally(failed=["build of the tests"])
+    if selection == ["--workspace"]:
+        if process.run(["cargo", "build", "--workspace", "--bins", *workspace.features], ROOT) != 0:
+            return Tally(failed=["build of the binaries"])
+    return Tally()
+
+
+def schemas() -> Tally:
+    """Generated contracts are those that the definitions give."""
+    command = ["cargo", "run", "--quiet", "--package", "millstream-schemas", "--bin", "schemas", "--", "--check"]
+    return one("schemas --check", command)
+
+
+def rust(workspace: Workspace, selection: list[str], servers: dict[str, str]) -> Tally:
+    """Every test of the workspace, documentation tests included."""
+    with tempfile.TemporaryDirectory(prefix="millstream-test-") as folder:
+        skip_log = Path(folder) / "skipped.log"
+        skip_log.touch()
+        output = CargoOutput(skip_log)
+        environment = {
+            **servers,
+            "MILLSTREAM_SKIP_LOG": str(skip_log),
+            "CARGO_TERM_COLOR": "never",  # the output is read
+        }
+        if workspace.binary.exists():
+            environment["MILLSTREAM_BIN"] = str(workspace.binary)
+        command = ["cargo", "test", *selection, *workspace.features, "--no-fail-fast"]
+        code = process.run(command, ROOT, environment, output.line)
+        return output.close(code)
+
+
+def python_environment() -> Path:
+    """The Python with the pinned Kafka client; raises `cache.Missing`."""
+    lines = (PYTHON_TESTS / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    pins = tuple(line.strip() for line in lines if line.strip() and not line.startswith("#"))
+    return cache.python_environment("tests", pins)
+
+
+def python(servers: dict[str, str]) -> Tally:
+    """The Python tests; without the pinned client, those that need it skip themselves."""
+    tally = Tally()
+    interpreter = Path(sys.executable)
+    try:
+        interpreter = python_environment()
+    except cache.Missing as missing:
+        tally.skipped.append(f"Python's Kafka client: {missing}")
+    with tempfile.TemporaryDirectory(prefix="millstream-test-") as folder:
+        out = Path(folder) / "outcome.json"
+        environment = {**servers, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [str(interpreter), "-m", "dev.testing.unittest_json", str(PYTHON_TESTS), str(out)]
+        code = process.run(command, ROOT, environment)
+        outcome = Tally()
+        with contextlib.suppress(OSError, ValueError):
+            outcome = Tally(**json.loads(out.read_text(encoding="utf-8")))
+        if code != 0 and not outcome.failed:
+            outcome.failed.append(f"the Python tests ended with exit code {code}")
+    tally.add(outcome)
+    return tally
+
+
+def default_target_directory() -> None:
+    """Build output goes to the cache, so that a clone stays as small as it was; a value already set is kept."""
+    os.environ.setdefault("CARGO_TARGET_DIR", str(cache.root() / "target"))
