@@ -14,6 +14,7 @@ pub mod frame;
 #[rustfmt::skip]
 pub mod generated;
 pub mod id;
+pub mod input_key;
 pub mod purposes;
 pub mod record;
 pub mod revision;
