@@ -11,11 +11,15 @@ from pathlib import Path
 from . import cache, servers
 from .instance import Instance, ServerFailed
 
+FAILED, NOT_RUNNING, MISSING = 1, 3, 4
+
 EPILOGUE = """\
 start   waits until the server answers, then prints lines NAME=value for `eval` or `export`
 stop    ends exactly the server of that data directory
 kill    ends it with SIGKILL, for crash tests; start with the same --data brings it back with its data and ports
-status  prints the same lines as start; exit code 3 if it is not running
+status  prints the same lines as start
+
+Exit codes: 1 the server failed, 3 it is not running (status), 4 the machine lacks something, which is named.
 
 One data directory is one server. Downloads and the default data directory are in
 ${MILLSTREAM_CACHE:-$HOME/.cache/millstream}; nothing needs root or containers.
@@ -40,9 +44,12 @@ def main(kind: str, about: str) -> int:
     default = cache.root() / "servers" / (f"{kind}-tls" if "tls" in options else kind)
     try:
         return _run(arguments.command, Instance(kind, arguments.data or default), arguments.port, options)
-    except (cache.Missing, ServerFailed) as error:
+    except cache.Missing as error:
         print(f"dev-{kind}: {error}", file=sys.stderr)
-        return 1
+        return MISSING
+    except ServerFailed as error:
+        print(f"dev-{kind}: {error}", file=sys.stderr)
+        return FAILED
 
 
 def _run(command: str, instance: Instance, port: int | None, options: dict[str, str]) -> int:
@@ -64,7 +71,7 @@ def _run(command: str, instance: Instance, port: int | None, options: dict[str, 
         return 0
     elif not instance.alive():
         cache.note(f"no server runs in {instance.data}")
-        return 3
+        return NOT_RUNNING
     for name, value in {**instance.state.exports, "PID": str(instance.state.pid), "DATA": str(instance.data)}.items():
         print(f"{name}={shlex.quote(value)}")
     return 0

@@ -50,7 +50,7 @@ class CommittedReader(unittest.TestCase):
         for name, id_field in (("Order", "order_id"), ("Refund", "refund_id")):
             conf = {"subject.name.strategy": lambda _context, record, topic=self.topic: f"{topic}-{record}"}
             self.serializers[name] = AvroSerializer(registry, Schema(schema(name, id_field), "AVRO"), conf=conf)
-        self.producer = Producer({"bootstrap.servers": BROKERS, "transactional.id": self.topic})
+        self.producer = Producer({"bootstrap.servers": BROKERS, "transactional.id": self.topic, "log_level": 0})
         self.producer.init_transactions(30)
 
     def transaction(self, records, commit):

@@ -18,7 +18,6 @@ from .tally import Tally
 
 ROOT = Path(__file__).resolve().parents[3]
 PYTHON_TESTS = ROOT / "tests" / "python"
-TLS_FEATURE = "kafka-tls"
 
 
 class Workspace:
@@ -31,10 +30,14 @@ class Workspace:
             raise cache.Missing("cargo metadata failed; its message is above")
         metadata = json.loads(shown.stdout)
         self.binary = Path(metadata["target_directory"]) / "debug" / "millstream"
-        with_tls = sorted(package["name"] for package in metadata["packages"] if TLS_FEATURE in package["features"])
-        self.tls_missing = _openssl_missing() if with_tls else f"no crate has a feature {TLS_FEATURE}"
-        names = ",".join(f"{package}/{TLS_FEATURE}" for package in with_tls)
-        self.features = [] if self.tls_missing else ["--features", names]
+        with_tls = [
+            f"{package['name']}/{feature}"
+            for package in metadata["packages"]
+            for feature in package["features"]
+            if feature == "kafka-tls" or (package["name"], feature) == ("millstream-kafka", "tls")
+        ]
+        self.tls_missing = _openssl_missing() if with_tls else "no crate has a feature kafka-tls"
+        self.features = [] if self.tls_missing else ["--features", ",".join(sorted(with_tls))]
 
 
 def _openssl_missing() -> str:
