@@ -9,7 +9,10 @@
 pub mod clock;
 pub mod outputs;
 pub mod stage;
+mod task;
+pub mod worker;
 
 pub use clock::{Clock, SystemClock};
 pub use outputs::Outputs;
 pub use stage::{Diversion, Stage, StageFactory};
+pub use worker::{EpochLimits, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

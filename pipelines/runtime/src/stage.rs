@@ -30,6 +30,12 @@ pub trait Stage: Send {
     /// Keys held, for metrics.
     fn state_keys(&self) -> usize;
 
+    /// Why the stage can take no more input (a full budget that must not forget), in words for the operator; the worker then stops
+    /// the partition.
+    fn blocked(&self) -> Option<String> {
+        None
+    }
+
     /// Bytes of undo log held, for the epoch's bound; 0 where unknown.
     fn undo_bytes(&self) -> usize {
         0

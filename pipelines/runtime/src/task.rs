@@ -1,1 +1,127 @@
-//! A stage with its position.
+//! A stage with its position in the input.
+
+use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use millstream_transports::{RecordRef, TopicPartition};
+
+use crate::outputs::Outputs;
+use crate::stage::{Diversion, Stage};
+
+/// What became of one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Processed {
+    /// Its outputs are in the buffer.
+    Live,
+    /// It lies below the committed offset: the state took it, its outputs are already downstream.
+    Replayed,
+    /// It was processed earlier in this life of the task.
+    Skipped,
+    /// The stage panicked; the epoch must be undone, and the record is diverted when it comes again.
+    Panicked(String),
+}
+
+/// One input partition's stage and where it stands.
+pub(crate) struct Task {
+    pub partition: TopicPartition,
+    stage: Box<dyn Stage>,
+    /// Next offset to process.
+    next: u64,
+    /// Where the current epoch began; an undo rewinds to it.
+    epoch_start: u64,
+    /// The group's committed offset; below it outputs are suppressed.
+    committed: u64,
+    /// Offsets on which the stage panicked; they are diverted.
+    poisoned: BTreeSet<u64>,
+}
+
+impl Task {
+    /// A task with empty state that begins reading at `start` and whose outputs below `committed` are already downstream.
+    pub fn new(partition: TopicPartition, stage: Box<dyn Stage>, start: u64, committed: u64) -> Self {
+        Self { partition, stage, next: start, epoch_start: start, committed, poisoned: BTreeSet::new() }
+    }
+
+    pub fn process(&mut self, record: RecordRef<'_>, out: &mut Outputs) -> Processed {
+        if record.offset < self.next {
+            return Processed::Skipped;
+        }
+        let mark = out.mark();
+        if self.poisoned.contains(&record.offset) {
+            self.stage.divert(record, &Diversion::Panic("the operator panicked on this record".to_owned()), out);
+        } else {
+            let stage = &mut self.stage;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| stage.on_record(record, out))) {
+                out.truncate(mark);
+                self.poisoned.insert(record.offset);
+                return Processed::Panicked(panic_message(panic.as_ref()));
+            }
+        }
+        self.next = record.offset + 1;
+        if record.offset < self.committed {
+            out.truncate(mark);
+            return Processed::Replayed;
+        }
+        Processed::Live
+    }
+
+    /// Whether the epoch moved this task past its committed offset.
+    pub fn offset_to_commit(&self) -> Option<u64> {
+        (self.next > self.committed).then_some(self.next)
+    }
+
+    pub fn commit_epoch(&mut self) {
+        self.stage.commit_epoch();
+        self.epoch_start = self.next;
+        self.committed = self.committed.max(self.next);
+        self.poisoned = self.poisoned.split_off(&self.next);
+    }
+
+    /// Replayed records are committed already: their undo log can go although the epoch goes on.
+    pub fn commit_replay(&mut self) {
+        if self.next <= self.committed {
+            self.stage.commit_epoch();
+            self.epoch_start = self.next;
+        }
+    }
+
+    /// Restores the state as of the last commit and returns where to read again.
+    pub fn undo_epoch(&mut self) -> u64 {
+        self.stage.undo_epoch();
+        self.next = self.epoch_start;
+        self.next
+    }
+
+    pub fn epoch_start(&self) -> u64 {
+        self.epoch_start
+    }
+
+    pub fn is_replaying(&self) -> bool {
+        self.next < self.committed
+    }
+
+    pub fn poisoned_count(&self) -> usize {
+        self.poisoned.len()
+    }
+
+    pub fn state_keys(&self) -> usize {
+        self.stage.state_keys()
+    }
+
+    pub fn undo_bytes(&self) -> usize {
+        self.stage.undo_bytes()
+    }
+
+    pub fn blocked(&self) -> Option<String> {
+        self.stage.blocked()
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        (*text).to_owned()
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text.clone()
+    } else {
+        "a panic without a message".to_owned()
+    }
+}

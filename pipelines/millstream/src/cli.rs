@@ -1,0 +1,150 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Tracker events in, scores and tables out: sessions, orders and purchase propensity on a durable log.
+///
+/// Without a configuration file everything runs embedded in `.millstream` of the current folder: log, operators and warehouse in
+/// one process. Start with `millstream demo`.
+#[derive(Debug, Parser)]
+#[command(name = "millstream", version, propagate_version = true)]
+pub struct Cli {
+    /// Configuration file (TOML). Every key has a default; `MILLSTREAM__SECTION__KEY` overrides it.
+    #[arg(long, short, global = true, env = "MILLSTREAM_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Log as JSON, one object a line.
+    #[arg(long, global = true)]
+    pub log_json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Everything embedded, with a simulated shop's traffic; ends with a summary. The collector stays up unless --exit.
+    Demo(DemoArgs),
+    /// Collector, operators and delivery. Name some to run only those.
+    Run(RunArgs),
+    /// Only the HTTP collector.
+    Collect,
+    /// Only delivery to the warehouse.
+    Deliver,
+    /// History from CSV, JSONL or Parquet by a mapping file; resumes after a crash.
+    Import(ImportArgs),
+    /// A seeded shop simulator with known ground truth, to a file or to a collector.
+    Generate(GenerateArgs),
+    /// SQL on the warehouse.
+    Query(QueryArgs),
+    /// Creates the topics that are missing.
+    Topics,
+    /// Creates and migrates the warehouse's tables.
+    Migrate,
+    /// Validates configuration and connectivity and says what is wrong.
+    Check,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// People in the simulated shop.
+    #[arg(long, default_value_t = 300)]
+    pub people: u32,
+    /// Days of traffic.
+    #[arg(long, default_value_t = 7)]
+    pub days: u32,
+    /// Seed: the same seed gives the same traffic.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// The summary as one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
+    /// End the process after the summary; otherwise the collector stays up.
+    #[arg(long)]
+    pub exit: bool,
+}
+
+/// A service of `run`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    /// The HTTP collector.
+    Collect,
+    /// Raw bytes to events.
+    Ingest,
+    /// Per-person operators.
+    Profile,
+    /// Topics to tables.
+    Deliver,
+}
+
+/// `run`.
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    /// Which services; all where none is named. The embedded log is one process's, so there all run together.
+    #[arg(value_enum)]
+    pub services: Vec<Service>,
+}
+
+/// `import`.
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// Mapping file (see examples/mappings).
+    #[arg(long, short)]
+    pub mapping: PathBuf,
+    /// Data files: CSV with any delimiter, JSONL or Parquet, gzip too.
+    #[arg(required = true)]
+    pub data: Vec<PathBuf>,
+    /// Write to the log only; operators and delivery run elsewhere (Kafka).
+    #[arg(long)]
+    pub log_only: bool,
+}
+
+/// `generate`.
+#[derive(Debug, Args)]
+pub struct GenerateArgs {
+    /// People in the simulated shop.
+    #[arg(long, default_value_t = 1_000)]
+    pub people: u32,
+    /// Days of traffic.
+    #[arg(long, default_value_t = 7)]
+    pub days: u32,
+    /// Seed.
+    #[arg(long, default_value_t = 42)]
+    pub seed: u64,
+    /// Collector to send to, such as http://127.0.0.1:8080.
+    #[arg(long, conflicts_with = "out")]
+    pub to: Option<String>,
+    /// Write key for `--to`.
+    #[arg(long, env = "MILLSTREAM_WRITE_KEY", default_value = "demo-write-key", hide_env_values = true)]
+    pub write_key: String,
+    /// JSONL file of events; standard output where neither `--to` nor `--out` is given.
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+    /// File for the ground truth (JSON).
+    #[arg(long)]
+    pub truth: Option<PathBuf>,
+}
+
+/// How a result is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// Aligned columns.
+    Table,
+    /// Comma-separated values with a header.
+    Csv,
+    /// One JSON object a line.
+    Json,
+}
+
+/// `query`.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
+    /// The statement, for example "select count(*) from events".
+    pub sql: String,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}

@@ -1,0 +1,148 @@
+//! From file and environment to a validated configuration.
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+use toml::Table;
+
+use super::{Config, env, validate};
+
+/// What is wrong with the configuration, and where.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// A line of the file is wrong.
+    #[error("{path}:{line}:{column}: {detail}\n    {text}")]
+    Line {
+        /// The file.
+        path: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column, from 1.
+        column: usize,
+        /// The line itself.
+        text: String,
+        /// What is wrong and what to do.
+        detail: String,
+    },
+    /// An environment variable is wrong.
+    #[error("environment variable {variable}: {detail}")]
+    Environment {
+        /// Its name.
+        variable: String,
+        /// What is wrong.
+        detail: String,
+    },
+    /// File and environment together do not make sense.
+    #[error("configuration: {0}")]
+    Invalid(String),
+}
+
+/// Loads `path` (or only defaults where `None`), lays the environment over it and validates.
+///
+/// # Errors
+/// With the line that is wrong, where the file is to blame.
+pub fn load(path: Option<&Path>, variables: impl Iterator<Item = (String, String)>) -> Result<Config, ConfigError> {
+    let (origin, text) = match path {
+        None => (PathBuf::from("defaults"), String::new()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            (path.to_owned(), text)
+        }
+    };
+    // The file alone first: what is wrong in it is told with its line.
+    let file_alone: Config = toml::from_str(&text).map_err(|error| at_line(&origin, &text, error.span(), error.message()))?;
+    let mut table: Table = text.parse().map_err(|error: toml::de::Error| at_line(&origin, &text, error.span(), error.message()))?;
+    let used = env::overlay(&mut table, variables)?;
+    let config = if used.is_empty() {
+        file_alone
+    } else {
+        Config::deserialize(toml::Value::Table(table))
+            .map_err(|error| ConfigError::Environment { variable: used.join(", "), detail: error.message().to_owned() })?
+    };
+    if let Some(problem) = validate::first_problem(&config) {
+        return Err(match line_of(&text, problem.path) {
+            Some(span) => at_line(&origin, &text, Some(span), &problem.detail),
+            None => ConfigError::Invalid(format!("{}: {}", problem.path.join("."), problem.detail)),
+        });
+    }
+    Ok(config)
+}
+
+fn at_line(path: &Path, text: &str, span: Option<std::ops::Range<usize>>, detail: &str) -> ConfigError {
+    let start = span.map_or(0, |span| span.start).min(text.len());
+    let before = &text[..start];
+    let line = before.matches('\n').count() + 1;
+    let column = before.rsplit('\n').next().map_or(0, str::len) + 1;
+    let source = text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned();
+    ConfigError::Line { path: path.to_owned(), line, column, text: source, detail: detail.to_owned() }
+}
+
+/// Where a key stands in the file: the first line that assigns the path's last part within its section.
+fn line_of(text: &str, path: &[&str]) -> Option<std::ops::Range<usize>> {
+    let (key, section) = path.split_last()?;
+    let mut current = String::new();
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let trimmed = line.trim();
+        if let Some(name) = trimmed.strip_prefix('[') {
+            current = name.trim_matches(['[', ']']).to_owned();
+        } else if current == section.join(".") && trimmed.split('=').next().is_some_and(|name| name.trim() == *key) {
+            return Some(offset..offset + line.len());
+        }
+        offset += line.len();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load_text(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("millstream.toml");
+        std::fs::write(&path, text).unwrap();
+        load(Some(&path), std::iter::empty())
+    }
+
+    fn line(text: &str) -> (usize, String) {
+        match load_text(text) {
+            Err(ConfigError::Line { line, detail, .. }) => (line, detail),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_work() {
+        let config = load(None, std::iter::empty()).unwrap();
+        assert_eq!(config.sites.len(), 1);
+    }
+
+    #[test]
+    fn a_type_error_names_its_line() {
+        assert_eq!(line("transport = \"kafka\"\npartitions = \"many\"\n").0, 2);
+    }
+
+    #[test]
+    fn an_unknown_key_names_its_line() {
+        let (at, detail) = line("[kafka]\nbrokers = \"a:1\"\nbroker = \"b:1\"\n");
+        assert_eq!(at, 3);
+        assert!(detail.contains("broker"), "{detail}");
+    }
+
+    #[test]
+    fn a_senseless_value_names_its_line() {
+        assert_eq!(line("# none\npartitions = 0\n").0, 2);
+        assert_eq!(line("[kafka]\nsecurity = \"open\"\n").0, 2);
+        assert_eq!(line("[deliver]\nmax_rows = 5\npurposes = [\"profit\"]\n").0, 3);
+    }
+}

@@ -1,0 +1,281 @@
+//! One TOML file, defaults that work, environment overrides.
+//!
+//! `MILLSTREAM_DATA_DIR` sets `data_dir`; every other key is overridden by `MILLSTREAM__` and its path in capitals with double
+//! underscores, for example `MILLSTREAM__KAFKA__BROKERS`.
+
+mod env;
+mod load;
+mod validate;
+
+use std::path::PathBuf;
+
+use millstream_collect::{CollectConfig, SiteKeys};
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, load};
+
+/// Which log carries everything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransportKind {
+    /// A durable log in `data_dir`, one process.
+    Embedded,
+    /// Apache Kafka.
+    Kafka,
+}
+
+/// Where rows go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WarehouseKind {
+    /// Parquet files in `data_dir`, SQL by DataFusion.
+    Embedded,
+    /// ClickHouse.
+    Clickhouse,
+}
+
+/// Everything the binary is told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where data lives: the embedded log and the embedded warehouse.
+    pub data_dir: PathBuf,
+    /// Which log.
+    pub transport: TransportKind,
+    /// Which warehouse.
+    pub warehouse: WarehouseKind,
+    /// Prefix of topics and groups, such as `staging.`; empty for none.
+    pub namespace: String,
+    /// Partitions of every input topic. It can never change within a namespace.
+    pub partitions: u32,
+    /// Whether events are collected live: only then does time pass while nothing comes.
+    pub live: bool,
+    /// Worker threads a stage.
+    pub workers: usize,
+    /// Longest epoch, milliseconds.
+    pub epoch_max_ms: u64,
+    /// How long the log keeps records, hours; 0 keeps them for ever.
+    pub retention_hours: u64,
+    /// Kafka, where it is the transport.
+    pub kafka: KafkaSection,
+    /// ClickHouse, where it is the warehouse.
+    pub clickhouse: ClickhouseSection,
+    /// Schema registry, where there is one.
+    pub registry: RegistrySection,
+    /// The collector.
+    pub collect: CollectConfig,
+    /// Batches to the warehouse.
+    pub deliver: DeliverSection,
+    /// The shops.
+    pub sites: Vec<SiteSection>,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from(".millstream"),
+            transport: TransportKind::Embedded,
+            warehouse: WarehouseKind::Embedded,
+            namespace: String::new(),
+            partitions: 4,
+            live: true,
+            workers: 1,
+            epoch_max_ms: 20,
+            retention_hours: 0,
+            kafka: KafkaSection::default(),
+            clickhouse: ClickhouseSection::default(),
+            registry: RegistrySection::default(),
+            collect: CollectConfig::default(),
+            deliver: DeliverSection::default(),
+            sites: vec![SiteSection::demo()],
+        }
+    }
+}
+
+/// How to reach Kafka.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct KafkaSection {
+    /// `host:port`, comma separated.
+    pub brokers: String,
+    /// `plaintext`, `ssl`, `sasl_plaintext` or `sasl_ssl`.
+    pub security: String,
+    /// `PLAIN`, `SCRAM-SHA-256` or `SCRAM-SHA-512`.
+    pub sasl_mechanism: String,
+    /// SASL user.
+    pub user: String,
+    /// SASL password.
+    pub password: String,
+    /// Certificate authority, PEM file.
+    pub ca: Option<PathBuf>,
+    /// Client certificate, PEM file.
+    pub certificate: Option<PathBuf>,
+    /// Client key, PEM file.
+    pub key: Option<PathBuf>,
+    /// `classic` or `consumer` (KIP-848).
+    pub group_protocol: String,
+    /// Session timeout of the classic protocol, milliseconds.
+    pub session_timeout_ms: u32,
+    /// Replicas of topics that are created.
+    pub replication: i32,
+    /// Development: one replica is enough, and `check` says so no more.
+    pub development: bool,
+}
+
+impl Default for KafkaSection {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".to_owned(),
+            security: "plaintext".to_owned(),
+            sasl_mechanism: "SCRAM-SHA-512".to_owned(),
+            user: String::new(),
+            password: String::new(),
+            ca: None,
+            certificate: None,
+            key: None,
+            group_protocol: "classic".to_owned(),
+            session_timeout_ms: 10_000,
+            replication: 3,
+            development: false,
+        }
+    }
+}
+
+impl std::fmt::Debug for KafkaSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("KafkaSection")
+            .field("brokers", &self.brokers)
+            .field("security", &self.security)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to reach ClickHouse.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClickhouseSection {
+    /// HTTP(S) address.
+    pub url: String,
+    /// Database; it is created where it is missing.
+    pub database: String,
+    /// User.
+    pub user: String,
+    /// Password.
+    pub password: String,
+}
+
+impl Default for ClickhouseSection {
+    fn default() -> Self {
+        Self {
+            url: "http://127.0.0.1:8123".to_owned(),
+            database: "millstream".to_owned(),
+            user: "default".to_owned(),
+            password: String::new(),
+        }
+    }
+}
+
+impl std::fmt::Debug for ClickhouseSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClickhouseSection")
+            .field("url", &self.url)
+            .field("database", &self.database)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How to reach a schema registry with the Confluent API.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RegistrySection {
+    /// Its address; empty: this binary serves its own schemas, read-only.
+    pub url: String,
+}
+
+/// Batches to the warehouse.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct DeliverSection {
+    /// Longest wait before rows are written, milliseconds.
+    pub max_age_ms: u64,
+    /// Most rows of one batch.
+    pub max_rows: usize,
+    /// Most bytes of one batch.
+    pub max_bytes: usize,
+    /// Consent purposes that a row must carry to reach the warehouse.
+    pub purposes: Vec<String>,
+}
+
+impl Default for DeliverSection {
+    fn default() -> Self {
+        Self { max_age_ms: 500, max_rows: 100_000, max_bytes: 32 << 20, purposes: vec!["necessary".to_owned()] }
+    }
+}
+
+/// One shop.
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SiteSection {
+    /// The site's name, as it stands in every key and row.
+    pub name: String,
+    /// Write keys that name this site. Several, so that keys can be rotated.
+    pub write_keys: Vec<String>,
+    /// Browser origins that may send events; `*` for any.
+    #[serde(default = "any_origin")]
+    pub allowed_origins: Vec<String>,
+    /// Sustained events per second; a burst of two seconds is allowed on top.
+    #[serde(default = "default_rate")]
+    pub max_events_per_second: u32,
+    /// Whether the client's address is kept (PII). Off by default.
+    #[serde(default)]
+    pub keep_ip: bool,
+    /// How its events are understood; goes into the log as a control record.
+    #[serde(default)]
+    pub settings: SiteSettings,
+}
+
+fn any_origin() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn default_rate() -> u32 {
+    20_000
+}
+
+impl std::fmt::Debug for SiteSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SiteSection").field("name", &self.name).field("write_keys", &self.write_keys.len()).finish_non_exhaustive()
+    }
+}
+
+/// What operators are told of a site, through the log.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct SiteSettings(pub serde_json::Map<String, serde_json::Value>);
+
+impl SiteSection {
+    /// The shop of the demo. Its key is public: the default configuration listens on this machine only.
+    fn demo() -> Self {
+        Self {
+            name: "demo".to_owned(),
+            write_keys: vec!["demo-write-key".to_owned()],
+            allowed_origins: any_origin(),
+            max_events_per_second: 100_000,
+            keep_ip: false,
+            settings: SiteSettings::default(),
+        }
+    }
+
+    /// What the collector is told of it.
+    pub fn keys(&self) -> SiteKeys {
+        SiteKeys {
+            name: self.name.clone(),
+            write_keys: self.write_keys.clone(),
+            allowed_origins: self.allowed_origins.clone(),
+            max_events_per_second: self.max_events_per_second,
+            keep_ip: self.keep_ip,
+        }
+    }
+}

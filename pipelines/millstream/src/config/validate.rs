@@ -1,0 +1,86 @@
+//! What types cannot say.
+
+use super::Config;
+
+/// A setting that makes no sense.
+pub(super) struct Problem {
+    /// Its path in the file.
+    pub path: &'static [&'static str],
+    /// What is wrong and what to do.
+    pub detail: String,
+}
+
+type Check = (&'static [&'static str], fn(&Config) -> Option<String>);
+
+const CHECKS: &[Check] = &[
+    (&["partitions"], |config| outside(config.partitions as usize, 1, 1_024)),
+    (&["workers"], |config| outside(config.workers, 1, 256)),
+    (&["epoch_max_ms"], |config| outside(usize::try_from(config.epoch_max_ms).unwrap_or(usize::MAX), 1, 5_000)),
+    (&["namespace"], |config| bad_namespace(&config.namespace)),
+    (&["kafka", "security"], |config| {
+        not_one_of(&config.kafka.security, &["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])
+    }),
+    (&["kafka", "sasl_mechanism"], |config| {
+        not_one_of(&config.kafka.sasl_mechanism, &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
+    }),
+    (&["kafka", "group_protocol"], |config| not_one_of(&config.kafka.group_protocol, &["classic", "consumer"])),
+    (&["deliver", "max_rows"], |config| outside(config.deliver.max_rows, 1, 10_000_000)),
+    (&["deliver", "max_bytes"], |config| outside(config.deliver.max_bytes, 1 << 10, 1 << 30)),
+    (&["deliver", "purposes"], |config| unknown_purpose(&config.deliver.purposes)),
+    (&["collect", "max_batch_events"], |config| outside(config.collect.max_batch_events, 1, 100_000)),
+    (&["collect", "max_event_bytes"], |config| outside(config.collect.max_event_bytes, 256, 900 << 10)),
+    (&["sites", "write_keys"], bad_keys),
+    (&["sites", "name"], bad_names),
+];
+
+pub(super) fn first_problem(config: &Config) -> Option<Problem> {
+    CHECKS.iter().find_map(|(path, check)| check(config).map(|detail| Problem { path, detail }))
+}
+
+fn outside(value: usize, least: usize, most: usize) -> Option<String> {
+    (!(least..=most).contains(&value)).then(|| format!("{value} is outside {least} to {most}"))
+}
+
+fn not_one_of(value: &str, choices: &[&str]) -> Option<String> {
+    (!choices.contains(&value)).then(|| format!("`{value}` is not one of {}", choices.join(", ")))
+}
+
+fn bad_namespace(namespace: &str) -> Option<String> {
+    let fine = namespace.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) && namespace.len() <= 64;
+    (!fine).then(|| format!("`{namespace}` may hold letters, digits, `.`, `_` and `-` only, at most 64"))
+}
+
+fn unknown_purpose(purposes: &[String]) -> Option<String> {
+    purposes
+        .iter()
+        .find(|name| millstream_schemas::purposes::parse(name).is_none())
+        .map(|name| format!("`{name}` is not one of necessary, analytics, personalization, advertising"))
+}
+
+fn bad_keys(config: &Config) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    for site in &config.sites {
+        for key in &site.write_keys {
+            let fine = key.len() >= 8 && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
+            if !fine {
+                return Some(format!("a write key of site `{}` needs 8 or more letters, digits, `-`, `_`, `.`, `~`", site.name));
+            }
+            if !seen.insert(key) {
+                return Some(format!("a write key of site `{}` is used twice", site.name));
+            }
+        }
+    }
+    None
+}
+
+fn bad_names(config: &Config) -> Option<String> {
+    let mut seen = std::collections::BTreeSet::new();
+    config.sites.iter().find_map(|site| {
+        let name = &site.name;
+        let fine = !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        if !fine {
+            return Some(format!("site name `{name}` needs 1 to 64 letters, digits, `-`, `_`, `.`"));
+        }
+        (!seen.insert(name)).then(|| format!("two sites are called `{name}`"))
+    })
+}

@@ -1,0 +1,119 @@
+//! The control sequencer: what may change an output is a record in the log.
+//!
+//! A site's settings are numbered and copied, in one transaction, into every partition of every task's input; tasks read them
+//! nowhere else, so their order against events is in the log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use millstream_schemas::{Control, Record, SchemaIds, frame};
+use millstream_transports::{Append, Batch, CommitOutcome, Transport, TransportError};
+
+use crate::config::SiteSection;
+
+/// Topics that tasks read; control is copied into each partition of them.
+pub const TASK_INPUTS: [&str; 2] = ["events.collected", "events"];
+const CONTROL_TOPIC: &str = "control";
+const SITE_CONFIG: &str = "site_config";
+
+/// Why settings could not be published.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// The log failed.
+    #[error("control records: {0}")]
+    Transport(#[from] TransportError),
+    /// The transaction did not commit.
+    #[error("control records were not committed ({0}); start again")]
+    NotCommitted(String),
+    /// A record in the control topic cannot be read.
+    #[error("control[0]: offset {offset}: {detail}")]
+    Unreadable {
+        /// Its offset.
+        offset: u64,
+        /// What is wrong.
+        detail: String,
+    },
+}
+
+/// What the log says so far.
+#[derive(Debug, Default)]
+struct Known {
+    last_number: i64,
+    settings: BTreeMap<String, String>,
+}
+
+/// Publishes the settings of sites whose last record in the log differs. Returns how many were published.
+///
+/// # Errors
+/// Where the log cannot be read or written.
+pub fn publish_site_settings(
+    transport: &dyn Transport,
+    namespace: &str,
+    ids: &SchemaIds,
+    sites: &[SiteSection],
+    now_ms: i64,
+) -> Result<usize, ControlError> {
+    let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
+    let changed: Vec<(&SiteSection, String)> = sites
+        .iter()
+        .map(|site| (site, serde_json::Value::Object(site.settings.0.clone()).to_string()))
+        .filter(|(site, body)| known.settings.get(&site.name) != Some(body))
+        .collect();
+    if changed.is_empty() {
+        return Ok(0);
+    }
+    let mut topics = vec![format!("{namespace}{CONTROL_TOPIC}")];
+    topics.extend(TASK_INPUTS.iter().map(|topic| format!("{namespace}{topic}")));
+    let partitions = topics.iter().map(|topic| transport.partition_count(topic)).collect::<Result<Vec<_>, _>>()?;
+    let mut sequencer = transport.transactions(&format!("{namespace}control"), topics)?;
+    for (index, (site, body)) in changed.iter().enumerate() {
+        let record = Control {
+            number: known.last_number + 1 + i64::try_from(index).unwrap_or(i64::MAX),
+            kind: SITE_CONFIG,
+            site: &site.name,
+            effective_at: now_ms,
+            body,
+        };
+        let mut value = Vec::new();
+        record.encode_framed(ids.to_wire(Control::ID), &mut value);
+        for (topic, &count) in (0u16..).zip(&partitions) {
+            for partition in 0..count {
+                let key = site.name.as_bytes();
+                sequencer.send(Append { topic, partition, timestamp_ms: now_ms, key, value: &value })?;
+            }
+        }
+    }
+    match sequencer.commit() {
+        CommitOutcome::Committed => Ok(changed.len()),
+        // Where it did commit after all, the next start finds the settings in the log and publishes nothing.
+        CommitOutcome::Aborted(why) | CommitOutcome::Fenced(why) | CommitOutcome::Unknown(why) => {
+            Err(ControlError::NotCommitted(why))
+        }
+    }
+}
+
+fn read_known(transport: &dyn Transport, topic: &str, ids: &SchemaIds) -> Result<Known, ControlError> {
+    let mut reader = transport.reader(topic, 0, 0)?;
+    let mut known = Known::default();
+    let mut batch = Batch::new();
+    loop {
+        let ended = reader.at_end()?;
+        reader.poll(Duration::from_millis(50), &mut batch)?;
+        for record in batch.iter() {
+            let unreadable = |detail: String| ControlError::Unreadable { offset: record.offset, detail };
+            let (id, body) = frame::split(record.value).map_err(|error| unreadable(error.to_string()))?;
+            if ids.from_wire(id) != Control::ID {
+                return Err(unreadable(format!("schema id {id} is not a control record's")));
+            }
+            let control = Control::decode(body).map_err(|error| unreadable(error.to_string()))?;
+            known.last_number = known.last_number.max(control.number);
+            if control.kind == SITE_CONFIG {
+                known.settings.insert(control.site.to_owned(), control.body.to_owned());
+            }
+        }
+        if ended && batch.is_empty() {
+            return Ok(known);
+        }
+    }
+}
