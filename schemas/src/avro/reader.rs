@@ -179,12 +179,14 @@ impl<'a> Reader<'a> {
             self.rest = &self.rest[1..];
             return Ok(Vec::new());
         }
-        let outer = (self.record, self.field);
-        self.record = nested;
         // Every field takes a byte at least.
-        let items = self.array(nested.fields.len(), &mut read)?;
-        (self.record, self.field) = outer;
-        Ok(items)
+        self.array(nested.fields.len(), |reader| {
+            let outer = (reader.record, reader.field);
+            reader.record = nested;
+            let item = read(reader)?;
+            (reader.record, reader.field) = outer;
+            Ok(item)
+        })
     }
 
     /// An array: blocks of a count and that many items, ended by a zero count. A negative count is followed by the block's size.
