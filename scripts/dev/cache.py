@@ -108,7 +108,9 @@ def maven_artifacts(name: str, version: str) -> Path:
         note(f"downloading {name} {version} into {path}")
         pom = path / "pom.xml"  # a copy, because Maven writes beside its project file
         shutil.copyfile(MAVEN_FILES / f"{name}.xml", pom)
-        _run([mvn, "-q", "-B", "-f", str(pom), pins.MAVEN_COPY_GOAL, f"-DoutputDirectory={path}"], f"download of {name}")
+        _run(
+            [mvn, "-q", "-B", "-f", str(pom), pins.MAVEN_COPY_GOAL, f"-DoutputDirectory={path}"], f"download of {name}"
+        )
         for archive in path.glob("*.tar.gz"):
             with tarfile.open(archive) as tar:
                 # No member may leave the folder, on every Python that can check it.

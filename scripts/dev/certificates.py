@@ -15,7 +15,7 @@ _NEW_KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes
 
 
 def make(folder: Path) -> None:
-    """Writes `ca.pem`, `broker.pem` (key and certificate, as Kafka wants its PEM key store), `client.pem`, `client.key`."""
+    """Writes `ca.pem`, `broker.pem` (key and certificate: Kafka's PEM key store), `client.pem`, `client.key`."""
     folder.mkdir(parents=True, mode=0o700)
     _openssl(
         folder,

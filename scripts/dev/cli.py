@@ -33,7 +33,9 @@ def main(kind: str, about: str) -> int:
     )
     parser.add_argument("command", choices=["start", "stop", "kill", "status"])
     parser.add_argument("--data", type=Path, help="data directory of the server (default: one in the cache)")
-    parser.add_argument("--port", type=int, help="port to listen on (default: the one of the last start, else a free one)")
+    parser.add_argument(
+        "--port", type=int, help="port to listen on (default: the one of the last start, else a free one)"
+    )
     if kind == "kafka":
         parser.add_argument("--tls", action="store_true", help="listen on SASL over TLS and on mutual TLS as well")
     if kind == "clickhouse":
@@ -53,25 +55,27 @@ def main(kind: str, about: str) -> int:
 
 
 def _run(command: str, instance: Instance, port: int | None, options: dict[str, str]) -> int:
+    if command in ("stop", "kill"):
+        was_running = instance.stop(signal.SIGKILL if command == "kill" else signal.SIGTERM)
+        cache.note(f"{instance.data}: {'ended' if was_running else 'no server runs here'}")
+        return 0
     if command == "start":
-        if instance.alive():
-            if port not in (None, next(iter(instance.state.ports.values()))):
-                raise ServerFailed(f"{instance.data} runs already, on {instance.state.ports}: stop it or name another --data")
-        else:
-            if options.get("tls") and not instance.state.options.get("tls"):
-                if instance.state.ports:
-                    raise ServerFailed(f"{instance.data} was made without --tls: name another --data")
-            instance.state.options |= options
-            servers.start(instance, port)
-    elif command == "stop":
-        cache.note("stopped" if instance.stop() else f"no server runs in {instance.data}")
-        return 0
-    elif command == "kill":
-        cache.note("killed" if instance.stop(signal.SIGKILL) else f"no server runs in {instance.data}")
-        return 0
+        _start(instance, port, options)
     elif not instance.alive():
-        cache.note(f"no server runs in {instance.data}")
+        cache.note(f"{instance.data}: no server runs here")
         return NOT_RUNNING
     for name, value in {**instance.state.exports, "PID": str(instance.state.pid), "DATA": str(instance.data)}.items():
         print(f"{name}={shlex.quote(value)}")
     return 0
+
+
+def _start(instance: Instance, port: int | None, options: dict[str, str]) -> None:
+    """Starts it; one that runs already is left alone, unless it cannot be what was asked for."""
+    state = instance.state
+    if "tls" in options and state.ports and "tls" not in state.options:
+        raise ServerFailed(f"{instance.data} was made without --tls: name another --data")
+    if not instance.alive():
+        state.options |= options
+        servers.start(instance, port)
+    elif port not in (None, next(iter(state.ports.values()))):
+        raise ServerFailed(f"{instance.data} runs already, on {state.ports}: stop it or name another --data")

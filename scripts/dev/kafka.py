@@ -84,7 +84,15 @@ def _format(base: list[str], instance: Instance, properties: Path, password: str
         for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
             scram += ["--add-scram", f"{mechanism}=[name={USER},password={password}]"]
     # `--cluster-id=…`, because an id may begin with a dash.
-    command = [*base, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster}", "--config", str(properties), *scram]
+    command = [
+        *base,
+        "kafka.tools.StorageTool",
+        "format",
+        f"--cluster-id={cluster}",
+        "--config",
+        str(properties),
+        *scram,
+    ]
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
     if done.returncode != 0:
         raise ServerFailed(f"Kafka could not format {instance.data}/log:\n{done.stdout}")

@@ -17,8 +17,8 @@ _JVM = ["-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
 
 
 def port_names(_instance: Instance) -> list[str]:
-    """One listener."""
-    return ["http"]
+    """The API, and Quarkus's own health and metrics, which would otherwise take port 9000 of every address."""
+    return ["http", "management"]
 
 
 def prepare(_instance: Instance) -> None:
@@ -37,6 +37,8 @@ def launch(instance: Instance) -> None:
     environment = {
         "QUARKUS_HTTP_HOST": "127.0.0.1",
         "QUARKUS_HTTP_PORT": str(port),
+        "QUARKUS_MANAGEMENT_HOST": "127.0.0.1",
+        "QUARKUS_MANAGEMENT_PORT": str(instance.state.ports["management"]),
         "QUARKUS_LOG_LEVEL": "WARN",
         "APICURIO_STORAGE_KIND": "sql",
         "APICURIO_STORAGE_SQL_KIND": "h2",

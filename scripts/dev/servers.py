@@ -106,7 +106,9 @@ def running(names: list[str], optional: bool = False) -> Iterator[tuple[dict[str
                     _report(missing, name, error, optional)
                     continue
             found = _exports_of(name, instance)
-            cache.note(f"{name}: ready, {' '.join(f'{key}={value}' for key, value in found.items() if 'PASSW' not in key)}")
+            cache.note(
+                f"{name}: ready, {' '.join(f'{key}={value}' for key, value in found.items() if 'PASSW' not in key)}"
+            )
             exports |= found
         yield exports, missing
     finally:

@@ -29,7 +29,6 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from confluent_kafka.schema_registry import SchemaRegistryClient
 from confluent_kafka.schema_registry.avro import AvroDeserializer
 from confluent_kafka.serialization import MessageField, SerializationContext
-
 from current_rows import Revisions, key_fields, snake_case
 
 FRAME_BYTES = 5
@@ -103,7 +102,9 @@ def read_topics(consumer: Consumer, readers: dict[str, TopicReader], limit_s: fl
             raise KafkaException(metadata.error)
         partitions[topic] = len(metadata.partitions)
         open_partitions |= {(topic, partition) for partition in metadata.partitions}
-    consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in sorted(open_partitions)])
+    consumer.assign(
+        [TopicPartition(topic, partition, OFFSET_BEGINNING) for topic, partition in sorted(open_partitions)]
+    )
     deadline = time.monotonic() + limit_s
     while open_partitions:
         for message in consumer.consume(num_messages=1000, timeout=1.0):
@@ -124,10 +125,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("topics", nargs="+", help="topics to read")
     parser.add_argument("--brokers", default=os.environ.get("KAFKA_BROKERS"), help="default: $KAFKA_BROKERS")
-    parser.add_argument("--registry", default=os.environ.get("SCHEMA_REGISTRY_URL"), help="default: $SCHEMA_REGISTRY_URL")
+    parser.add_argument(
+        "--registry", default=os.environ.get("SCHEMA_REGISTRY_URL"), help="default: $SCHEMA_REGISTRY_URL"
+    )
     parser.add_argument("--key", action="append", default=[], metavar="TYPE=FIELD,FIELD", help="key of a record type")
     parser.add_argument("--sum", action="append", default=[], metavar="FIELD", help="sum this field as well")
-    parser.add_argument("--config", action="append", default=[], metavar="NAME=VALUE", help="setting of the Kafka client")
+    parser.add_argument(
+        "--config", action="append", default=[], metavar="NAME=VALUE", help="setting of the Kafka client"
+    )
     parser.add_argument("--limit-s", type=float, default=300, help="give up after so many seconds")
     arguments = parser.parse_args()
     if not arguments.brokers or not arguments.registry:
@@ -135,7 +140,9 @@ def main() -> int:
     for pair in arguments.key + arguments.config:
         if "=" not in pair:
             parser.error(f"{pair!r} is not NAME=VALUE")
-    keys = key_fields() | {name: fields.split(",") for name, _, fields in (pair.partition("=") for pair in arguments.key)}
+    keys = key_fields() | {
+        name: fields.split(",") for name, _, fields in (pair.partition("=") for pair in arguments.key)
+    }
 
     registry = SchemaRegistryClient({"url": arguments.registry})
     readers = {topic: TopicReader(topic, registry, keys, arguments.sum) for topic in arguments.topics}

@@ -12,7 +12,7 @@ RECORDS = Path(__file__).resolve().parents[2] / "schemas" / "records"
 
 
 def key_fields(folder: Path = RECORDS) -> dict[str, list[str]]:
-    """The fields that make the key of each record type, read from the record definitions; types without a key are absent."""
+    """The key's fields of each record type, read from the record definitions; types without a key are absent."""
     found = {}
     for definition in sorted(folder.glob("*.toml")):
         text = definition.read_text(encoding="utf-8")

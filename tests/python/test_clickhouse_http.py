@@ -51,7 +51,9 @@ class ClickHouseHttp(unittest.TestCase):
         return body
 
     def insert(self, data, headers=None, **parameters):
-        return self.call(data, headers=headers, query=f"INSERT INTO {self.table} (id, text) FORMAT RowBinary", **parameters)
+        return self.call(
+            data, headers=headers, query=f"INSERT INTO {self.table} (id, text) FORMAT RowBinary", **parameters
+        )
 
     def count(self):
         return int(self.ok(f"SELECT count() FROM {self.table}"))
@@ -96,8 +98,12 @@ class ClickHouseHttp(unittest.TestCase):
     def test_parameters_settings_database_and_formats(self):
         self.insert(rows((7, b"seven")))
         query = f"SELECT id, text FROM {self.table} WHERE text = {{wanted:String}}"
-        self.assertEqual(self.ok(f"{query} FORMAT JSONEachRow", param_wanted="seven").strip(), b'{"id":7,"text":"seven"}')
-        self.assertEqual(self.ok(query, param_wanted="seven", default_format="CSVWithNames"), b'"id","text"\n7,"seven"\n')
+        self.assertEqual(
+            self.ok(f"{query} FORMAT JSONEachRow", param_wanted="seven").strip(), b'{"id":7,"text":"seven"}'
+        )
+        self.assertEqual(
+            self.ok(query, param_wanted="seven", default_format="CSVWithNames"), b'"id","text"\n7,"seven"\n'
+        )
         self.assertEqual(self.ok(f"{query} FORMAT Parquet", param_wanted="seven")[:4], b"PAR1")
         self.assertEqual(self.ok("SELECT getSetting('max_block_size')", max_block_size="123").strip(), b"123")
         self.assertEqual(self.ok("SELECT currentDatabase()", database="system").strip(), b"system")

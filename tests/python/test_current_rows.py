@@ -43,7 +43,10 @@ class CurrentRows(unittest.TestCase):
         self.assertEqual(revisions.summary()["sums"], {"price": "1.0"})
 
     def test_names_of_avro_records(self):
-        self.assertEqual([snake_case(name) for name in ("a.b.OrderLine", "session", "x.order_line")], ["order_line", "session", "order_line"])
+        self.assertEqual(
+            [snake_case(name) for name in ("a.b.OrderLine", "session", "x.order_line")],
+            ["order_line", "session", "order_line"],
+        )
 
     def test_keys_come_from_the_record_definitions(self):
         keys = key_fields()

@@ -1,4 +1,4 @@
-"""The TLS listeners: who may come in, and who may not. Python's client is the outside view of what Millstream connects to."""
+"""The TLS listeners: who may come in, and who may not."""
 
 import os
 import unittest

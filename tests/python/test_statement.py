@@ -35,7 +35,12 @@ class Divide(unittest.TestCase):
                 divide(b"", sql)
 
     def test_what_changes_data_is_known(self):
-        for sql in (b" -- note\n alter table t delete where 1", b"(DROP) x", b"INSERT INTO t SELECT 1", b"/* a */ TRUNCATE t"):
+        for sql in (
+            b" -- note\n alter table t delete where 1",
+            b"(DROP) x",
+            b"INSERT INTO t SELECT 1",
+            b"/* a */ TRUNCATE t",
+        ):
             self.assertTrue(divide(b"", sql).changes, sql)
         for sql in (b"SELECT 'DROP'", b"WITH 1 AS x SELECT x", b"SHOW TABLES", b"EXPLAIN SELECT 1"):
             self.assertFalse(divide(b"", sql).changes, sql)
@@ -50,7 +55,9 @@ class Errors(unittest.TestCase):
     """The engine's texts, as a server would send them."""
 
     def test_code_name_and_status(self):
-        error = ClickHouseError.from_engine(RuntimeError("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE)"))
+        error = ClickHouseError.from_engine(
+            RuntimeError("Code: 60. DB::Exception: Table a.b does not exist. (UNKNOWN_TABLE)")
+        )
         self.assertEqual((error.code, error.status), (60, 404))
         self.assertEqual(
             error.body("1.2"),
@@ -58,9 +65,13 @@ class Errors(unittest.TestCase):
         )
 
     def test_a_wrapped_error_is_told_once(self):
-        text = "Code: 33. DB::Exception: Code: 33. DB::Exception: Cannot read. (CANNOT_READ) (version 1.2). (CANNOT_READ)"
+        text = (
+            "Code: 33. DB::Exception: Code: 33. DB::Exception: Cannot read. (CANNOT_READ) (version 1.2). (CANNOT_READ)"
+        )
         error = ClickHouseError.from_engine(RuntimeError(text))
-        self.assertEqual(error.body("9"), b"Code: 33. DB::Exception: Cannot read. (CANNOT_READ) (version 9 (official build))\n")
+        self.assertEqual(
+            error.body("9"), b"Code: 33. DB::Exception: Cannot read. (CANNOT_READ) (version 9 (official build))\n"
+        )
 
 
 if __name__ == "__main__":

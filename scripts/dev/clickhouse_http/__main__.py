@@ -123,7 +123,9 @@ class Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, data: bytes, headers: dict[str, str]) -> None:
         try:
             self.send_response(status)
-            self.send_header("Content-Type", "application/octet-stream" if status == 200 else "text/plain; charset=UTF-8")
+            self.send_header(
+                "Content-Type", "application/octet-stream" if status == 200 else "text/plain; charset=UTF-8"
+            )
             self.send_header("Content-Length", str(len(data)))
             self.send_header("X-ClickHouse-Server-Display-Name", "millstream-dev")
             self.send_header("X-ClickHouse-Timezone", self.engine.timezone)

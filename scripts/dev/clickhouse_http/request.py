@@ -82,7 +82,8 @@ def query(method: str, parameters: Mapping[str, str], headers: Mapping[str, str]
         output=parameters.get("default_format") or headers.get("X-ClickHouse-Format") or "TabSeparated",
         query_id=parameters.get("query_id", ""),
         # As on a server, an answer is compressed only where both the client and the parameter ask for it.
-        gzip_answer=parameters.get("enable_http_compression") == "1" and "gzip" in (headers.get("Accept-Encoding") or ""),
+        gzip_answer=parameters.get("enable_http_compression") == "1"
+        and "gzip" in (headers.get("Accept-Encoding") or ""),
     )
 
 
@@ -111,4 +112,6 @@ def compressed(data: bytes) -> bytes:
 
 def too_large() -> ClickHouseError:
     """The answer to a body over the limit."""
-    return ClickHouseError(223, "TOO_LARGE", f"The body is over {MAX_BODY_BYTES} bytes, this development server's limit")
+    return ClickHouseError(
+        223, "TOO_LARGE", f"The body is over {MAX_BODY_BYTES} bytes, this development server's limit"
+    )

@@ -28,7 +28,7 @@ _CHANGES = {
 
 @dataclass
 class Statement:
-    """One statement. For an INSERT with a FORMAT, `sql` ends before its SETTINGS and FORMAT and `data` is what follows."""
+    """One statement. For an INSERT with a FORMAT, `sql` ends before SETTINGS and FORMAT; `data` is what follows."""
 
     sql: bytes
     format: bytes = b""

@@ -17,13 +17,18 @@ from .cargo_output import CargoOutput
 from .tally import Tally
 
 ROOT = Path(__file__).resolve().parents[3]
+EVERYTHING = ["--workspace"]
 PYTHON_TESTS = ROOT / "tests" / "python"
 
 
 class Workspace:
-    """What Cargo says of the workspace, and the features that this machine can build."""
+    """What Cargo says of the workspace, and the features that this machine can build.
 
-    def __init__(self) -> None:
+    `selection` are the arguments that choose packages.
+    """
+
+    def __init__(self, selection: list[str]) -> None:
+        self.selection = selection
         command = ["cargo", "metadata", "--no-deps", "--format-version", "1"]
         shown = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=False)
         if shown.returncode != 0:
@@ -35,8 +40,9 @@ class Workspace:
             for package in metadata["packages"]
             for feature in package["features"]
             if feature == "kafka-tls" or (package["name"], feature) == ("millstream-kafka", "tls")
+            if selection == EVERYTHING or package["name"] in selection  # Cargo takes no others
         ]
-        self.tls_missing = _openssl_missing() if with_tls else "no crate has a feature kafka-tls"
+        self.tls_missing = _openssl_missing() if with_tls else "no chosen crate has the feature kafka-tls"
         self.features = [] if self.tls_missing else ["--features", ",".join(sorted(with_tls))]
 
 
@@ -72,14 +78,14 @@ def _component(command: str, name: str) -> Tally | None:
     return Tally(skipped=[f"cargo {command}: not installed (rustup component add {name})"])
 
 
-def build(workspace: Workspace, selection: list[str]) -> Tally:
+def build(workspace: Workspace) -> Tally:
     """Compiles tests and binaries; counted only where it fails, for nothing can then be said of the tests."""
-    tests = ["cargo", "test", *selection, *workspace.features, "--no-run"]
+    tests = ["cargo", "test", *workspace.selection, *workspace.features, "--no-run"]
     if process.run(tests, ROOT) != 0:
         return Tally(failed=["build of the tests"])
-    if selection == ["--workspace"]:
-        if process.run(["cargo", "build", "--workspace", "--bins", *workspace.features], ROOT) != 0:
-            return Tally(failed=["build of the binaries"])
+    binaries = ["cargo", "build", "--workspace", "--bins", *workspace.features]
+    if workspace.selection == EVERYTHING and process.run(binaries, ROOT) != 0:
+        return Tally(failed=["build of the binaries"])
     return Tally()
 
 
@@ -89,8 +95,8 @@ def schemas() -> Tally:
     return one("schemas --check", command)
 
 
-def rust(workspace: Workspace, selection: list[str], servers: dict[str, str]) -> Tally:
-    """Every test of the workspace, documentation tests included."""
+def rust(workspace: Workspace, servers: dict[str, str]) -> Tally:
+    """Every test of the chosen packages, documentation tests included."""
     with tempfile.TemporaryDirectory(prefix="millstream-test-") as folder:
         skip_log = Path(folder) / "skipped.log"
         skip_log.touch()
@@ -102,7 +108,7 @@ def rust(workspace: Workspace, selection: list[str], servers: dict[str, str]) ->
         }
         if workspace.binary.exists():
             environment["MILLSTREAM_BIN"] = str(workspace.binary)
-        command = ["cargo", "test", *selection, *workspace.features, "--no-fail-fast"]
+        command = ["cargo", "test", *workspace.selection, *workspace.features, "--no-fail-fast"]
         code = process.run(command, ROOT, environment, output.line)
         return output.close(code)
 

@@ -22,7 +22,7 @@ def run(
     on_line: Callable[[str], None] = lambda line: None,
     stall_limit_s: float = STALL_LIMIT_S,
 ) -> int:
-    """The exit code; `on_line` sees each line without its end. A command that hangs is killed: 124, as `timeout` has it."""
+    """The exit code; `on_line` sees each line without its end. A command that hangs is killed: 124, as of `timeout`."""
     print(f"$ {' '.join(command)}", flush=True)
     child = subprocess.Popen(
         command,
