@@ -5,3 +5,4 @@
 //! reason.
 
 pub mod core;
+pub mod site;
