@@ -1,1 +1,32 @@
 //! The log interface on Apache Kafka.
+//!
+//! [`KafkaTransport`] implements [`millstream_transports::Transport`] on librdkafka. What is particular to Kafka, and where it is
+//! dealt with:
+//!
+//! * [`config`]: what an operator configures. Everything that correctness rests on (acks, isolation, offset handling) is set here
+//!   and cannot be overridden.
+//! * [`member`]: one consumer of a group with one transactional producer (`<group>-<instance id>`). A stale member is fenced by the
+//!   group's generation; since the broker does not check who owns a partition, offsets are filtered by our own assignment as well.
+//! * [`transactional`]: the producer's life: commits without the 100 ms that flushing costs by default, aborts only after a drain
+//!   (an abort with unsent messages is fatal in librdkafka), a new producer of the same id after a fatal error.
+//! * [`reader`], [`appender`], [`topics`]: reading outside groups, acknowledged appends, creating topics.
+//! * [`check`]: is the cluster reachable, are we let in, and do its settings keep the promises we build on?
+
+mod admin;
+pub mod appender;
+pub mod check;
+pub mod config;
+mod errors;
+mod events;
+mod group;
+pub mod member;
+mod native;
+pub mod reader;
+mod settings;
+pub mod topics;
+pub mod transactional;
+mod transport;
+
+pub use check::{CheckError, CheckReport, Warning};
+pub use config::{GroupProtocol, KafkaConfig, Sasl, SaslMechanism, Secret, Security, Tls};
+pub use transport::KafkaTransport;
