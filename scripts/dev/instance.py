@@ -65,8 +65,8 @@ class Instance:
 
     def alive(self) -> bool:
         """Whether the recorded process runs and is this instance's."""
-        if self._child is not None and self._child.poll() is not None:
-            return False
+        if self._child is not None:
+            return self._child.poll() is None  # our own child: its command line is empty while it executes a program
         return self.state.pid > 0 and str(self.data) in _command_line(self.state.pid)
 
     def spawn(self, command: list[str], environment: dict[str, str], directory: Path | None = None) -> None:
