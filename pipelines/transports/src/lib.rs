@@ -14,7 +14,14 @@
 //! * Acknowledged means durable.
 
 pub mod batch;
+pub mod conformance;
+pub mod embedded;
 pub mod interface;
+pub mod local;
+pub mod memory;
+pub mod partitioner;
 
 pub use batch::{Batch, RecordRef};
 pub use interface::*;
+pub use local::{Clock, Fault, Faults, LocalOptions};
+pub use partitioner::partition_for;

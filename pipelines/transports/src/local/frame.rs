@@ -1,0 +1,89 @@
+//! How a record lies in memory and on disk: a fixed header, then its key, then its value. Offsets are not in it: records of a
+//! chunk are consecutive, so a chunk is written before its place in the log is known and then handed over without a copy.
+
+use crate::RecordRef;
+
+/// Timestamp (8), key length (4), value length (4), little endian.
+pub(crate) const HEADER_BYTES: usize = 16;
+
+/// A chunk is closed when it would grow beyond this, so that a reader never holds much more than it delivers.
+pub(crate) const CHUNK_BYTES: usize = 256 << 10;
+
+/// Consecutive records of one partition.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Chunk {
+    /// How many records.
+    pub count: u32,
+    /// The newest timestamp among them (retention looks at it).
+    pub max_timestamp_ms: i64,
+    /// The frames, end to end.
+    pub bytes: Vec<u8>,
+}
+
+impl Chunk {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self { count: 0, max_timestamp_ms: i64::MIN, bytes: Vec::with_capacity(bytes) }
+    }
+
+    /// Adds a record. Lengths fit: the log refuses records above its limit before.
+    pub(crate) fn push(&mut self, timestamp_ms: i64, key: &[u8], value: &[u8]) {
+        let mut header = [0u8; HEADER_BYTES];
+        let (time, lengths) = header.split_at_mut(8);
+        let (key_length, value_length) = lengths.split_at_mut(4);
+        time.copy_from_slice(&timestamp_ms.to_le_bytes());
+        key_length.copy_from_slice(&(key.len() as u32).to_le_bytes());
+        value_length.copy_from_slice(&(value.len() as u32).to_le_bytes());
+        self.bytes.extend_from_slice(&header);
+        self.bytes.extend_from_slice(key);
+        self.bytes.extend_from_slice(value);
+        self.count += 1;
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+    }
+
+    /// Appends another chunk's records behind these.
+    pub(crate) fn extend(&mut self, other: &Chunk) {
+        self.bytes.extend_from_slice(&other.bytes);
+        self.count += other.count;
+        self.max_timestamp_ms = self.max_timestamp_ms.max(other.max_timestamp_ms);
+    }
+
+    /// Whether the bytes are exactly `count` whole frames.
+    pub(crate) fn is_whole(&self) -> bool {
+        let mut at = 0;
+        for _ in 0..self.count {
+            match frame_at(&self.bytes, at) {
+                Some(frame) => at += frame.size(),
+                None => return false,
+            }
+        }
+        at == self.bytes.len()
+    }
+}
+
+/// A record as it lies in a chunk.
+pub(crate) struct Frame<'a> {
+    pub timestamp_ms: i64,
+    pub key: &'a [u8],
+    pub value: &'a [u8],
+}
+
+impl<'a> Frame<'a> {
+    pub(crate) fn size(&self) -> usize {
+        HEADER_BYTES + self.key.len() + self.value.len()
+    }
+
+    pub(crate) fn record(&self, topic: u16, partition: u32, offset: u64) -> RecordRef<'a> {
+        RecordRef { topic, partition, offset, timestamp_ms: self.timestamp_ms, key: self.key, value: self.value }
+    }
+}
+
+/// The frame that starts at `at`; `None` where none fits.
+pub(crate) fn frame_at(bytes: &[u8], at: usize) -> Option<Frame<'_>> {
+    let rest = bytes.get(at..)?;
+    let (time, rest) = rest.split_first_chunk::<8>()?;
+    let (key_length, rest) = rest.split_first_chunk::<4>()?;
+    let (value_length, rest) = rest.split_first_chunk::<4>()?;
+    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key_length) as usize)?;
+    let value = rest.get(..u32::from_le_bytes(*value_length) as usize)?;
+    Some(Frame { timestamp_ms: i64::from_le_bytes(*time), key, value })
+}
