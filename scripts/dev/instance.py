@@ -67,7 +67,7 @@ class Instance:
         """Whether the recorded process runs and is this instance's."""
         if self._child is not None:
             return self._child.poll() is None  # our own child: its command line is empty while it executes a program
-        return self.state.pid > 0 and str(self.data) in _command_line(self.state.pid)
+        return self.state.pid > 0 and str(self.data) in command_line(self.state.pid)
 
     def spawn(self, command: list[str], environment: dict[str, str], directory: Path | None = None) -> None:
         """Starts the process in a session of its own, so that Ctrl-C in the terminal does not reach it first."""
@@ -127,7 +127,7 @@ class Instance:
         return True
 
 
-def _command_line(pid: int) -> str:
+def command_line(pid: int) -> str:
     """The command line of a process, empty if there is none (or if it is a zombie)."""
     if Path("/proc/self/cmdline").exists():
         try:

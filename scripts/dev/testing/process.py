@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import queue
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 # No line for this long means a hang; linking the largest binary on a slow machine is silent for a few minutes.
 STALL_LIMIT_S = 1500
+# The command itself has ended, but its output is still held open: a test left a process running.
+LEFT_BEHIND_S = 5
 
 
 def run(
@@ -38,21 +42,31 @@ def run(
     lines: queue.Queue[str | None] = queue.Queue(maxsize=10_000)
 
     def read() -> None:
-        for line in child.stdout or ():
-            lines.put(line)
+        with child.stdout as output:
+            for line in output:
+                lines.put(line)
         lines.put(None)
 
     threading.Thread(target=read, daemon=True).start()
     try:
+        last = time.monotonic()
         while True:
             try:
-                line = lines.get(timeout=stall_limit_s)
+                line = lines.get(timeout=1)
             except queue.Empty:
-                print(f"no output for {stall_limit_s:.0f} s: ending {command[0]}", flush=True)
-                _end(child)
-                return 124
+                silent_s = time.monotonic() - last
+                if child.poll() is not None and silent_s > LEFT_BEHIND_S:
+                    print(f"{command[0]} left a process behind that holds its output: ending it", flush=True)
+                    _end(child)
+                    return child.returncode
+                if silent_s > stall_limit_s:
+                    print(f"no output for {stall_limit_s:.0f} s: ending {command[0]}", flush=True)
+                    _end(child)
+                    return 124
+                continue
             if line is None:
                 return child.wait()
+            last = time.monotonic()
             sys.stdout.write(line)
             sys.stdout.flush()
             on_line(line.rstrip("\n"))
@@ -62,12 +76,9 @@ def run(
 
 
 def _end(child: subprocess.Popen) -> None:
+    """Ends the command and all that it started in its group, first politely."""
     for how, limit_s in ((signal.SIGTERM, 10), (signal.SIGKILL, 10)):
-        try:
+        with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
             os.killpg(child.pid, how)
             child.wait(timeout=limit_s)
-            return
-        except ProcessLookupError:
-            return
-        except subprocess.TimeoutExpired:
-            continue
+            time.sleep(0.2)
