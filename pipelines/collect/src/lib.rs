@@ -24,4 +24,4 @@ mod tests;
 pub use config::{CollectConfig, SiteKeys, TlsFiles};
 pub use metrics::CollectMetrics;
 pub use server::{ServeError, admin_router, drain_period, router, serve};
-pub use state::Collector;
+pub use state::{Collector, WallClock};

@@ -1,7 +1,7 @@
 //! What all requests share.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use millstream_schemas::SchemaIds;
 use millstream_transports::{Appender, Transport, TransportError};
@@ -18,8 +18,13 @@ pub struct Collector {
     pub(crate) partitions: u32,
     pub(crate) schema_ids: SchemaIds,
     pub(crate) metrics: Arc<CollectMetrics>,
+    /// Milliseconds since the epoch: the receive time stamped on events. Injected, so that a simulation owns it.
+    now_ms: WallClock,
     started: Instant,
 }
+
+/// A wall clock in milliseconds since the epoch.
+pub type WallClock = Box<dyn Fn() -> i64 + Send + Sync>;
 
 impl Collector {
     /// Opens a producer to `topic` (`events.collected` with its namespace prefix).
@@ -33,18 +38,16 @@ impl Collector {
         topic: &str,
         schema_ids: SchemaIds,
         metrics: Arc<CollectMetrics>,
+        now_ms: WallClock,
     ) -> Result<Arc<Self>, TransportError> {
         let partitions = transport.partition_count(topic)?;
         let log = transport.appender(vec![topic.to_owned()])?;
         let started = Instant::now();
-        Ok(Arc::new(Self { config, sites: Sites::new(sites), log, partitions, schema_ids, metrics, started }))
+        Ok(Arc::new(Self { config, sites: Sites::new(sites), log, partitions, schema_ids, metrics, now_ms, started }))
     }
 
-    /// The receive time stamped on events, milliseconds since the epoch.
     pub(crate) fn now_ms(&self) -> i64 {
-        SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+        (self.now_ms)()
     }
 
     pub(crate) fn monotonic(&self) -> Duration {

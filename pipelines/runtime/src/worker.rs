@@ -113,8 +113,9 @@ pub struct WorkerStats {
     pub state_keys: AtomicU64,
     /// Partitions owned.
     pub owned: AtomicU64,
-    /// Whether all owned partitions were read to their end and committed when last looked at.
-    pub caught_up: AtomicBool,
+    /// How often all owned partitions were found read to their end, with everything committed. Two more than when you asked means
+    /// that what was in the log when you asked has been processed.
+    pub caught_up_checks: AtomicU64,
 }
 
 /// What one step did.
@@ -235,7 +236,6 @@ impl Worker {
         let worked = !self.batch.is_empty();
         if worked {
             self.idle_since = None;
-            self.stats.caught_up.store(false, Ordering::Release);
             self.process_batch()?;
         }
         if self.epoch_due(!worked) {
@@ -277,7 +277,6 @@ impl Worker {
         self.clear_epoch();
         self.member = None;
         self.stats.owned.store(0, Ordering::Release);
-        self.stats.caught_up.store(false, Ordering::Release);
     }
 
     fn poll_wait(&self) -> Duration {
@@ -289,20 +288,22 @@ impl Worker {
     }
 
     fn apply_changes(&mut self) -> Result<(), WorkerError> {
-        // Ownership moved, so the transport has aborted the open transaction: nothing of this epoch will be visible.
-        self.undo_epoch()?;
-        for change in std::mem::take(&mut self.changes) {
-            match change {
-                Change::Revoked { partitions, lost } => {
-                    tracing::info!(stage = self.factory.name(), count = partitions.len(), lost, "partitions revoked");
-                    for partition in partitions {
-                        self.tasks.remove(&partition);
-                    }
+        let changes = std::mem::take(&mut self.changes);
+        for change in &changes {
+            if let Change::Revoked { partitions, lost } = change {
+                tracing::info!(stage = self.factory.name(), count = partitions.len(), lost, "partitions revoked");
+                for partition in partitions {
+                    self.tasks.remove(partition);
                 }
-                Change::Assigned(partitions) => {
-                    for partition in partitions {
-                        self.load(partition)?;
-                    }
+            }
+        }
+        // Ownership moved, so the transport has aborted the open transaction: nothing of this epoch will be visible. What we
+        // keep goes back to its last commit.
+        self.undo_epoch()?;
+        for change in changes {
+            if let Change::Assigned(partitions) = change {
+                for partition in partitions {
+                    self.load(partition)?;
                 }
             }
         }
@@ -519,8 +520,9 @@ impl Worker {
                 Err(source) => return Err(self.transport_error(source)),
             }
         }
-        let all = ended.len() == self.tasks.len() && !self.tasks.is_empty();
-        self.stats.caught_up.store(all, Ordering::Release);
+        if ended.len() == self.tasks.len() && !self.tasks.is_empty() {
+            self.stats.caught_up_checks.fetch_add(1, Ordering::Release);
+        }
         let Some(tick_after_ms) = self.config.tick_after_ms else { return Ok(()) };
         if now.saturating_sub(since) < Duration::from_millis(tick_after_ms) || ended.is_empty() {
             return Ok(());

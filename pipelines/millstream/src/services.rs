@@ -1,0 +1,160 @@
+//! Threads of one process: workers of the stages and delivery, started and stopped together.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use millstream_runtime::{Clock, EpochLimits, StageFactory, Worker, WorkerConfig, WorkerError, WorkerStats};
+use millstream_transports::Transport;
+
+use crate::config::Config;
+
+/// Panics on one partition after which a worker stops it.
+const MAX_POISONED: usize = 100;
+/// How long an idle, fully read input waits before it is told that time passes.
+const TICK_AFTER_MS: u64 = 1_000;
+
+/// What the services of a process share.
+pub struct Services {
+    stop: Arc<AtomicBool>,
+    failed: Arc<AtomicBool>,
+    threads: Vec<(String, JoinHandle<Result<(), String>>)>,
+    stages: Vec<StageHandle>,
+}
+
+/// A running stage.
+pub struct StageHandle {
+    /// The stage's name.
+    pub name: &'static str,
+    /// One for each worker.
+    pub workers: Vec<Arc<WorkerStats>>,
+}
+
+impl StageHandle {
+    fn sum(&self, read: impl Fn(&WorkerStats) -> u64) -> u64 {
+        self.workers.iter().map(|stats| read(stats)).sum()
+    }
+
+    /// Records processed live by all workers.
+    pub fn processed(&self) -> u64 {
+        self.sum(|stats| stats.processed.load(Ordering::Relaxed))
+    }
+
+    /// Rounds in which every worker with partitions found its input read to the end.
+    fn caught_up_checks(&self) -> u64 {
+        self.workers
+            .iter()
+            .filter(|stats| stats.owned.load(Ordering::Acquire) > 0)
+            .map(|stats| stats.caught_up_checks.load(Ordering::Acquire))
+            .min()
+            .unwrap_or(0)
+    }
+}
+
+impl Services {
+    /// Nothing runs yet.
+    pub fn new() -> Self {
+        Self {
+            stop: Arc::new(AtomicBool::new(false)),
+            failed: Arc::new(AtomicBool::new(false)),
+            threads: Vec::new(),
+            stages: Vec::new(),
+        }
+    }
+
+    /// Starts the configured number of workers of one stage.
+    ///
+    /// # Errors
+    /// Where the log refuses.
+    pub fn start_stage(
+        &mut self,
+        config: &Config,
+        transport: &Arc<dyn Transport>,
+        factory: Arc<dyn StageFactory>,
+        clock: &Arc<dyn Clock>,
+        instance: &str,
+    ) -> Result<(), WorkerError> {
+        let name = factory.name();
+        let mut workers = Vec::new();
+        for index in 0..config.workers {
+            let worker = Worker::new(
+                Arc::clone(transport),
+                Arc::clone(&factory),
+                Arc::clone(clock),
+                WorkerConfig {
+                    namespace: config.namespace.clone(),
+                    instance_id: format!("{instance}-{index}"),
+                    limits: EpochLimits { max_ms: config.epoch_max_ms, ..EpochLimits::default() },
+                    tick_after_ms: config.live.then_some(TICK_AFTER_MS),
+                    max_poisoned: MAX_POISONED,
+                },
+            )?;
+            workers.push(worker.stats());
+            let stop = Arc::clone(&self.stop);
+            self.spawn(format!("{name}-{index}"), move || worker.run(&stop).map_err(|error| error.to_string()));
+        }
+        self.stages.push(StageHandle { name, workers });
+        Ok(())
+    }
+
+    /// Starts any other service; it must end soon after the flag it is given is set.
+    pub fn start(&mut self, name: &str, run: impl FnOnce(&AtomicBool) -> Result<(), String> + Send + 'static) {
+        let stop = Arc::clone(&self.stop);
+        self.spawn(name.to_owned(), move || run(&stop));
+    }
+
+    fn spawn(&mut self, name: String, run: impl FnOnce() -> Result<(), String> + Send + 'static) {
+        let failed = Arc::clone(&self.failed);
+        let label = name.clone();
+        let handle = std::thread::spawn(move || {
+            let result = run();
+            if let Err(error) = &result {
+                tracing::error!(service = label, %error, "service ended");
+                failed.store(true, Ordering::Release);
+            }
+            result
+        });
+        self.threads.push((name, handle));
+    }
+
+    /// Whether a service has ended with an error; the process should stop then.
+    pub fn failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
+    }
+
+    /// A running stage by name.
+    pub fn stage(&self, name: &str) -> Option<&StageHandle> {
+        self.stages.iter().find(|stage| stage.name == name)
+    }
+
+    /// Waits until the stage has processed everything that is in its input now; returns early when a service fails.
+    pub fn drain_stage(&self, name: &str, mut progress: impl FnMut(&StageHandle)) {
+        let Some(stage) = self.stage(name) else { return };
+        let asked_at = stage.caught_up_checks();
+        while stage.caught_up_checks() < asked_at + 2 && !self.failed() {
+            progress(stage);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        progress(stage);
+    }
+
+    /// Asks everything to finish its epoch and end, and waits for it.
+    ///
+    /// # Errors
+    /// The first service's error, with its name.
+    pub fn stop(self) -> Result<(), String> {
+        self.stop.store(true, Ordering::Release);
+        let mut first = Ok(());
+        for (name, thread) in self.threads {
+            let ended = match thread.join() {
+                Ok(result) => result.map_err(|error| format!("{name}: {error}")),
+                Err(_) => Err(format!("{name}: panicked; see the log")),
+            };
+            if first.is_ok() {
+                first = ended;
+            }
+        }
+        first
+    }
+}

@@ -1,0 +1,6 @@
+//! The runtime on the in-memory log, with the faults of a real one.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod counter;
+mod exactly_once;
+mod poison;
