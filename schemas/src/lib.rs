@@ -2,6 +2,7 @@
 //!
 //! - [`generated`] has a borrowed type for every record, with `encode` and `decode`; [`RECORDS`], [`by_id`], [`by_name`] and
 //!   [`visit()`] reach the same records dynamically.
+//! - [`input`] parses what comes in.
 //! - [`frame`] is the wire format around them, [`SchemaIds`] a registry's ids for them, [`topics`] the list of topics.
 //! - [`Id`], [`Decimal`], [`currency`], [`purposes`] and [`revision`] are the values they are made of.
 //!
@@ -14,6 +15,7 @@ pub mod frame;
 #[rustfmt::skip]
 pub mod generated;
 pub mod id;
+pub mod input;
 pub mod input_key;
 pub mod purposes;
 pub mod record;
