@@ -125,7 +125,8 @@ fn parse(text: &[u8]) -> Result<(Decimal, bool), DecimalError> {
     }
     // How many of the digits count at full mantissa; the next one decides the rounding.
     let kept = whole.len() as i64 + exponent + i64::from(SCALE);
-    let mut mantissa = 0i64;
+    // Unsigned, so that one digit more than there may be does not overflow.
+    let mut mantissa = 0u64;
     let (mut round_up, mut lost) = (false, false);
     let mut at = 0i64;
     for byte in whole.iter().chain(fraction) {
@@ -134,8 +135,8 @@ fn parse(text: &[u8]) -> Result<(Decimal, bool), DecimalError> {
             return Err(DecimalError::NotANumber);
         }
         if at < kept {
-            mantissa = mantissa * 10 + i64::from(digit);
-            if mantissa >= LIMIT {
+            mantissa = mantissa * 10 + u64::from(digit);
+            if mantissa >= LIMIT as u64 {
                 return Err(DecimalError::TooLarge);
             }
         } else {
@@ -147,12 +148,12 @@ fn parse(text: &[u8]) -> Result<(Decimal, bool), DecimalError> {
     // Zeros that the text leaves out.
     while at < kept && mantissa != 0 {
         mantissa *= 10;
-        if mantissa >= LIMIT {
+        if mantissa >= LIMIT as u64 {
             return Err(DecimalError::TooLarge);
         }
         at += 1;
     }
-    mantissa += i64::from(round_up);
+    let mantissa = mantissa as i64 + i64::from(round_up);
     let value = Decimal::from_mantissa(if negative { -mantissa } else { mantissa }).ok_or(DecimalError::TooLarge)?;
     Ok((value, lost))
 }
@@ -242,7 +243,13 @@ mod tests {
         for text in ["", "-", ".", "e5", "1e", "1e+", "1.2.3", "1,5", " 1", "0x1", "NaN", "Infinity", "1_000", "１"] {
             assert_eq!(exact(text), Err(DecimalError::NotANumber), "{text}");
         }
-        for text in ["1000000000000", "1e12", "9e999999999999999999999", "123456789012345678901234567890"] {
+        for text in [
+            "1000000000000",
+            "1e12",
+            "9e999999999999999999999",
+            "123456789012345678901234567890",
+            "9223372036854775808",
+        ] {
             assert_eq!(exact(text), Err(DecimalError::TooLarge), "{text}");
         }
         for text in ["0.0000001", "1e-7", "23.799999999999997", "1e-99999999999"] {
@@ -300,7 +307,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_ends_in_a_value_or_an_error(text in "[-+0-9.eE]{0,40}") {
+        fn any_text_ends_in_a_value_or_an_error(text in "[-+0-9.eE]{0,40}|-?[0-9]{15,22}(\\.[0-9]{0,9})?(e-?[0-9]{1,2})?") {
             if let Ok(value) = Decimal::parse_exact(&text) {
                 prop_assert_eq!(Decimal::parse_rounded(&text), Ok(value));
             }

@@ -29,7 +29,6 @@ use scan::Scanner;
 pub fn parse_event(payload: &[u8]) -> Result<InputEvent<'_>, InputError> {
     let mut scanner = Scanner::new(payload)?;
     let event = generated::read_event(&mut scanner).map_err(|error| *error)?;
-    scanner.end().map_err(|error| *error)?;
     generated::check_required(&event).map_err(|error| *error)?;
     Ok(event)
 }

@@ -141,6 +141,16 @@ pub fn consent<'a>(scanner: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Rea
     Ok(Some(bits))
 }
 
+/// A group of fields, read by `read`.
+#[inline(always)]
+pub fn group<'a, T>(
+    scanner: &mut Scanner<'a>,
+    extra: &mut Vec<Extra<'a>>,
+    read: impl FnOnce(&mut Scanner<'a>, &mut Vec<Extra<'a>>) -> Read<T>,
+) -> Read<Option<T>> {
+    if scanner.null()? { Ok(None) } else { read(scanner, extra).map(Some) }
+}
+
 /// At most `max_items` lines, each read by `read`.
 pub fn lines<'a, T>(
     scanner: &mut Scanner<'a>,

@@ -204,6 +204,10 @@ fn reader(out: &mut String, catalogue: &Catalogue, name: &str, fields: &[InputFi
     }
     let group = if event || name == "line" { "" } else { name };
     let _ = writeln!(out, "            _ => extra.push(Extra::read({group:?}, key, s)?),\n        }}\n    }}");
+    if event {
+        // What is no JSON is that first, whatever it lacks besides.
+        out.push_str("    s.end()?;\n");
+    }
     for field in fields.iter().filter(|field| field.required) {
         let _ = writeln!(
             out,
@@ -239,12 +243,7 @@ fn read_value(field: &InputField, path: &str) -> String {
         Kind::Consent => "values::consent(s, extra)".into(),
         Kind::EventType => "values::event_type(s)".into(),
         Kind::Object => format!("values::object(s, {})", field.max_bytes.unwrap_or_default()),
-        Kind::Group => {
-            return format!(
-                "if s.null().in_field({path:?})? {{ None }} else {{ Some(read_{}(s, extra).in_field({path:?})?) }}",
-                field.name
-            );
-        }
+        Kind::Group => format!("values::group(s, extra, read_{})", field.name),
         Kind::Lines => format!(
             "values::lines(s, extra, {path:?}, {}, read_{})",
             field.max_items.unwrap_or_default(),

@@ -264,23 +264,24 @@ pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'
             "language" => language = values::string(s, 64).in_field("language")?,
             "country" => country = values::string(s, 64).in_field("country")?,
             "user_agent" => user_agent = values::string(s, 1024).in_field("user_agent")?,
-            "page" => page = if s.null().in_field("page")? { None } else { Some(read_page(s, extra).in_field("page")?) },
-            "campaign" => campaign = if s.null().in_field("campaign")? { None } else { Some(read_campaign(s, extra).in_field("campaign")?) },
-            "product" => product = if s.null().in_field("product")? { None } else { Some(read_product(s, extra).in_field("product")?) },
-            "search" => search = if s.null().in_field("search")? { None } else { Some(read_search(s, extra).in_field("search")?) },
-            "click" => click = if s.null().in_field("click")? { None } else { Some(read_click(s, extra).in_field("click")?) },
-            "ping" => ping = if s.null().in_field("ping")? { None } else { Some(read_ping(s, extra).in_field("ping")?) },
-            "checkout" => checkout = if s.null().in_field("checkout")? { None } else { Some(read_checkout(s, extra).in_field("checkout")?) },
-            "order" => order = if s.null().in_field("order")? { None } else { Some(read_order(s, extra).in_field("order")?) },
-            "refund" => refund = if s.null().in_field("refund")? { None } else { Some(read_refund(s, extra).in_field("refund")?) },
+            "page" => page = values::group(s, extra, read_page).in_field("page")?,
+            "campaign" => campaign = values::group(s, extra, read_campaign).in_field("campaign")?,
+            "product" => product = values::group(s, extra, read_product).in_field("product")?,
+            "search" => search = values::group(s, extra, read_search).in_field("search")?,
+            "click" => click = values::group(s, extra, read_click).in_field("click")?,
+            "ping" => ping = values::group(s, extra, read_ping).in_field("ping")?,
+            "checkout" => checkout = values::group(s, extra, read_checkout).in_field("checkout")?,
+            "order" => order = values::group(s, extra, read_order).in_field("order")?,
+            "refund" => refund = values::group(s, extra, read_refund).in_field("refund")?,
             "consent" => consent = values::consent(s, extra).in_field("consent")?,
-            "experiment" => experiment = if s.null().in_field("experiment")? { None } else { Some(read_experiment(s, extra).in_field("experiment")?) },
-            "spend" => spend = if s.null().in_field("spend")? { None } else { Some(read_spend(s, extra).in_field("spend")?) },
+            "experiment" => experiment = values::group(s, extra, read_experiment).in_field("experiment")?,
+            "spend" => spend = values::group(s, extra, read_spend).in_field("spend")?,
             "name" => name = values::string(s, 256).in_field("name")?,
             "properties" => properties = values::object(s, 16384).in_field("properties")?,
             _ => extra.push(Extra::read("", key, s)?),
         }
     }
+    s.end()?;
     let Some(id) = id else { return fault(Reason::MissingField, "not given, null or empty").in_field("id") };
     let Some(event_type) = event_type else { return fault(Reason::MissingField, "not given, null or empty").in_field("type") };
     let event = InputEvent { id, event_type, time, sequence, device, user, session, language, country, user_agent, page, campaign, product, search, click, ping, checkout, order, refund, consent, experiment, spend, name, properties, extra: std::mem::take(extra) };
