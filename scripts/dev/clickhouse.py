@@ -27,6 +27,9 @@ def launch(instance: Instance) -> None:
     """Starts the adapter; the engine makes its own data directory."""
     port, options = instance.state.ports["http"], instance.state.options
     instance.state.exports = {"CLICKHOUSE_URL": f"http://127.0.0.1:{port}"}
+    if "user" in options or "password" in options:
+        instance.state.exports["CLICKHOUSE_USER"] = options.get("user", "default")
+        instance.state.exports["CLICKHOUSE_PASSWORD"] = options.get("password", "")
     python = cache.python_environment("clickhouse", pins.CLICKHOUSE_REQUIREMENTS)
     command = [str(python), "-m", "dev.clickhouse_http", "--port", str(port), "--data", str(instance.data / "store")]
     environment = {
