@@ -11,7 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlencode, urlsplit
 
 URL = os.environ.get("CLICKHOUSE_URL")
-USER, PASSWORD = os.environ.get("CLICKHOUSE_USER"), os.environ.get("CLICKHOUSE_PASSWORD")
+USER = os.environ.get("CLICKHOUSE_USER")
+LOGIN = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": os.environ.get("CLICKHOUSE_PASSWORD", "")} if USER else {}
 
 
 def rows(*pairs):
@@ -31,14 +32,17 @@ class ClickHouseHttp(unittest.TestCase):
         )
         self.addCleanup(lambda: self.ok(f"DROP TABLE {self.table}"))
 
+    def connect(self):
+        """A new connection to the server."""
+        address = urlsplit(URL)
+        kind = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
+        return kind(address.netloc, timeout=60)
+
     def call(self, body=b"", method="POST", headers=None, **parameters):
         """(status, body, headers) of one request."""
-        address = urlsplit(URL)
-        login = {"X-ClickHouse-User": USER, "X-ClickHouse-Key": PASSWORD or ""} if USER else {}
-        connect = http.client.HTTPSConnection if address.scheme == "https" else http.client.HTTPConnection
-        connection = connect(address.netloc, timeout=60)
+        connection = self.connect()
         try:
-            connection.request(method, f"/?{urlencode(parameters)}", body, {**login, **(headers or {})})
+            connection.request(method, f"/?{urlencode(parameters)}", body, {**LOGIN, **(headers or {})})
             answer = connection.getresponse()
             return answer.status, answer.read(), answer.headers
         finally:
@@ -85,11 +89,12 @@ class ClickHouseHttp(unittest.TestCase):
         self.assertEqual(self.count(), 0)
 
     def test_a_client_that_leaves_in_mid_body_inserts_nothing(self):
-        address = urlsplit(URL)
-        connection = http.client.HTTPConnection(address.netloc, timeout=60)
+        connection = self.connect()
         query = urlencode({"query": f"INSERT INTO {self.table} FORMAT RowBinary"})
         connection.putrequest("POST", f"/?{query}")
         data = rows((1, b"half"), (2, b"half"))
+        for name, value in LOGIN.items():
+            connection.putheader(name, value)
         connection.putheader("Content-Length", str(len(data) * 2))
         connection.endheaders(data)
         connection.close()
