@@ -5,4 +5,8 @@
 //! reason.
 
 pub mod core;
+pub mod orders;
+pub mod person;
+pub mod propensity;
+pub mod sessions;
 pub mod site;

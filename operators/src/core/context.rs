@@ -1,0 +1,74 @@
+//! What an operator knows of the record at hand, and where its results go.
+
+use millstream_schemas::{HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, idempotency_key, revision};
+
+use super::watermark::UNKNOWN_MS;
+
+/// The input record that causes a change.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// Its offset in the task's input partition.
+    pub offset: u64,
+    /// The task's watermark, milliseconds UTC.
+    pub watermark_ms: i64,
+    /// The event time it speaks of: the event's, or a timer's due time.
+    pub event_time_ms: i64,
+    /// Id of the event; empty for a timer.
+    pub source_event: &'a str,
+}
+
+impl Context<'_> {
+    /// The revision of what this record changes. A count or offset beyond the limits stays at the limit: no input has 2⁴⁸ records,
+    /// no source 32,767 owners.
+    pub fn revision(&self, hand_overs: u16) -> i64 {
+        let offset = i64::try_from(self.offset).unwrap_or(revision::MAX_OFFSET).min(revision::MAX_OFFSET);
+        revision::compose(hand_overs.min(revision::MAX_HAND_OVERS), offset).unwrap_or(i64::MAX)
+    }
+
+    /// The watermark as records carry it: the epoch (0) until it is known.
+    pub fn watermark_column_ms(&self) -> i64 {
+        if self.watermark_ms == UNKNOWN_MS { 0 } else { self.watermark_ms }
+    }
+
+    /// The idempotency key of a record with an id as its key.
+    pub fn idempotency_key(&self, topic: &str, site: &str, id: Id, revision: i64) -> Id {
+        idempotency_key(topic, &[site.as_bytes(), &id.to_hex()], revision)
+    }
+}
+
+/// Where operators write. The stage behind it knows topics, partitions and encodings.
+pub trait Sink {
+    /// A revision of a session.
+    fn session(&mut self, record: &Session<'_>);
+    /// A revision of a session's score.
+    fn propensity(&mut self, record: &Propensity<'_>);
+    /// A revision of an order.
+    fn order(&mut self, record: &Order<'_>);
+    /// A revision of an order's line.
+    fn order_line(&mut self, record: &OrderLine<'_>);
+    /// A revision of a refund.
+    fn refund(&mut self, record: &Refund<'_>);
+    /// A revision of a refund's line.
+    fn refund_line(&mut self, record: &RefundLine<'_>);
+    /// A source's state, to the partition of `record.to_person`.
+    fn hand_over(&mut self, record: &HandOver<'_>);
+    /// A change of owner, to the partition of the order.
+    fn order_entry(&mut self, record: &OrderEntry<'_>);
+    /// The record at hand cannot be processed; its bytes go to the dead letters.
+    fn reject(&mut self, rejection: &Rejection<'_>);
+}
+
+/// Why a record goes to the dead letters.
+#[derive(Debug, Clone, Copy)]
+pub struct Rejection<'a> {
+    /// Machine-readable reason.
+    pub reason: &'static str,
+    /// The field at fault.
+    pub field: Option<&'a str>,
+    /// What was wrong and what to do.
+    pub detail: &'a str,
+    /// The shop; empty where unknown.
+    pub site: &'a str,
+    /// The event's id, where it could be read.
+    pub event_id: Option<&'a str>,
+}

@@ -1,0 +1,45 @@
+//! Bounds of everything that can grow. What exceeds one is never dropped silently: each says what happens instead.
+
+/// Sources of one person. The longest idle one makes room: its sessions stay as they were last emitted.
+pub const SOURCES_PER_PERSON: usize = 64;
+/// Sessions of one source that can still be amended. The oldest makes room: it is closed and stays as it was last emitted.
+pub const SESSIONS_PER_SOURCE: usize = 64;
+/// Distinct page view ids of one session. Later page views count without looking for repetitions.
+pub const PAGE_VIEWS_PER_SESSION: usize = 256;
+/// Distinct orders of one session. Later ones do not count in it; in `orders` they all do.
+pub const ORDERS_PER_SESSION: usize = 32;
+/// Single events kept of one source where campaigns split sessions. The oldest are folded into one, which can be split no more.
+pub const EVENTS_PER_SOURCE: usize = 512;
+/// Orders and refunds of one source that follow it to another person. The oldest stay with the person they had.
+pub const PURCHASES_PER_SOURCE: usize = 64;
+/// Refunds of one order; more are rejected (`too_many_refunds`).
+pub const REFUNDS_PER_ORDER: usize = 64;
+/// Sources that an order's events came from and whose owner it follows; of more, the first stay.
+pub const OWNERS_PER_ORDER: usize = 8;
+/// Bytes of records waiting for one source's hand-over; more are rejected (`held_overflow`).
+pub const HELD_BYTES_PER_SOURCE: usize = 256 * 1024;
+/// Bytes of records waiting for hand-overs in one task; more are rejected (`held_overflow`).
+pub const HELD_BYTES_PER_TASK: usize = 64 * 1024 * 1024;
+/// An address or referrer is kept up to this many bytes.
+pub const ADDRESS_BYTES: usize = 2_048;
+/// Any other text is kept up to this many bytes.
+pub const TEXT_BYTES: usize = 256;
+/// How long an order or refund can be revised, by watermark.
+pub const ORDER_RETENTION_MS: i64 = 400 * 86_400_000;
+/// Sessions stay this much longer than gap and horizon: an event within the horizon may wait in the collector before it is appended.
+pub const SLACK_MS: i64 = 3_600_000;
+
+/// The longest prefix of `text` of at most `limit_bytes` that ends at a character.
+pub fn clip(text: &str, limit_bytes: usize) -> &str {
+    text.get(..text.floor_char_boundary(limit_bytes)).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::clip;
+
+    #[test]
+    fn clips_at_a_character() {
+        assert_eq!((clip("abc", 5), clip("abc", 2), clip("aé", 2), clip("", 0)), ("abc", "ab", "a", ""));
+    }
+}

@@ -1,0 +1,163 @@
+//! A purchase, a refund or a change of owner.
+
+use std::sync::Arc;
+
+use millstream_schemas::{Id, OrderEntry, purposes};
+
+use super::outputs::Writer;
+use super::state::{Order, Orders, Told};
+use super::route_id;
+use crate::core::context::Rejection;
+use crate::core::limits::REFUNDS_PER_ORDER;
+use crate::core::{Context, EventOrder, Sink};
+use crate::site::Sites;
+
+/// What an entry is not good for.
+#[derive(Debug, Clone, Copy)]
+struct Refused {
+    reason: &'static str,
+    field: &'static str,
+    detail: &'static str,
+}
+
+impl Orders {
+    /// Takes an entry in; `body` is the Avro body it came in. One without the purpose *necessary* changes nothing.
+    pub fn on_entry(
+        &mut self,
+        entry: &OrderEntry<'_>,
+        body: &[u8],
+        sites: &Sites,
+        cx: &Context<'_>,
+        sink: &mut impl Sink,
+    ) {
+        if entry.consent & purposes::NECESSARY == 0 {
+            return;
+        }
+        let Some(id) = route_id(entry.site, entry.order_id, entry.refund_id) else {
+            return refuse(entry, missing("order_id", "an entry needs an order id, or a refund id"), sink);
+        };
+        let writer = Writer { site: entry.site, currency: &sites.get(entry.site).currency, cause: entry.event_id, cx };
+        let done = match entry.kind {
+            "purchase" => self.on_purchase(id, entry, body, &writer, sink),
+            "refund" => self.on_refund(id, entry, body, &writer, sink),
+            "owner" => {
+                self.on_owner(id, entry, &writer, sink);
+                Ok(())
+            }
+            _ => Err(Refused { reason: "unknown_kind", field: "kind", detail: "an entry is a purchase, a refund or an owner" }),
+        };
+        if let Err(refused) = done {
+            return refuse(entry, refused, sink);
+        }
+        self.arm(id);
+    }
+
+    fn on_purchase(
+        &mut self,
+        id: Id,
+        entry: &OrderEntry<'_>,
+        body: &[u8],
+        writer: &Writer<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Refused> {
+        if entry.order_id.is_none() {
+            return Err(missing("order_id", "a purchase needs an order id"));
+        }
+        amounts(entry)?;
+        let order = self.entries.get_or_insert_with(id.0, Order::default);
+        let told = told(entry, body);
+        if order.purchase.as_ref().is_some_and(|known| known.order >= told.order) {
+            return Ok(());
+        }
+        let replaced = order.purchase.replace(told);
+        writer.order(order, sink);
+        writer.order_lines(order, replaced.as_ref(), sink);
+        if replaced.is_none() {
+            for refund in &order.refunds {
+                writer.refund(order, refund, sink);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_refund(
+        &mut self,
+        id: Id,
+        entry: &OrderEntry<'_>,
+        body: &[u8],
+        writer: &Writer<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Refused> {
+        let Some(refund_id) = entry.refund_id else {
+            return Err(missing("refund_id", "a refund needs an id; ingest gives it the event's where the shop gave none"));
+        };
+        amounts(entry)?;
+        let order = self.entries.get_or_insert_with(id.0, Order::default);
+        let told = told(entry, body);
+        let same = |known: &Told| known.entry().is_some_and(|known| known.refund_id == Some(refund_id));
+        let is_full = order.refunds.len() >= REFUNDS_PER_ORDER;
+        let replaced = match order.refunds.iter_mut().find(|known| same(known)) {
+            Some(known) if known.order >= told.order => return Ok(()),
+            Some(known) => Some(std::mem::replace(known, told.clone())),
+            None if is_full => {
+                return Err(Refused {
+                    reason: "too_many_refunds",
+                    field: "refund_id",
+                    detail: "the order has as many refunds as can be kept; correct it by a refund without order id",
+                });
+            }
+            None => {
+                order.refunds.push(told.clone());
+                None
+            }
+        };
+        writer.refund(order, &told, sink);
+        writer.refund_lines(order, &told, replaced.as_ref(), sink);
+        writer.order(order, sink);
+        Ok(())
+    }
+
+    fn on_owner(&mut self, id: Id, entry: &OrderEntry<'_>, writer: &Writer<'_>, sink: &mut impl Sink) {
+        let order = self.entries.get_or_insert_with(id.0, Order::default);
+        if !order.note_owner(entry) {
+            return;
+        }
+        let came_from = |told: &Told| told.entry().is_some_and(|told| told.source == entry.source);
+        if order.purchase.as_ref().is_some_and(came_from) {
+            writer.order(order, sink);
+            writer.order_lines(order, None, sink);
+        }
+        for refund in order.refunds.iter().filter(|refund| came_from(refund)) {
+            writer.refund(order, refund, sink);
+            writer.refund_lines(order, refund, None, sink);
+        }
+    }
+}
+
+fn told(entry: &OrderEntry<'_>, body: &[u8]) -> Told {
+    Told { order: EventOrder::new(entry.event_time, entry.sequence, entry.event_id), body: Arc::from(body) }
+}
+
+fn missing(field: &'static str, detail: &'static str) -> Refused {
+    Refused { reason: "missing_field", field, detail }
+}
+
+fn amounts(entry: &OrderEntry<'_>) -> Result<(), Refused> {
+    if entry.currency.is_none() {
+        return Err(missing("currency", "an amount needs its currency"));
+    }
+    match entry.amount_minor {
+        None => Err(missing("amount_minor", "a purchase or refund needs its amount")),
+        Some(_) => Ok(()),
+    }
+}
+
+fn refuse(entry: &OrderEntry<'_>, refused: Refused, sink: &mut impl Sink) {
+    sink.reject(&Rejection {
+        reason: refused.reason,
+        field: Some(refused.field),
+        detail: refused.detail,
+        site: entry.site,
+        event_id: Some(entry.event_id),
+    });
+}

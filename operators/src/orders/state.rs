@@ -1,0 +1,111 @@
+//! What is kept of an order.
+
+use std::sync::Arc;
+
+use millstream_schemas::{Id, OrderEntry};
+use smallvec::SmallVec;
+
+use crate::core::limits::ORDER_RETENTION_MS;
+use crate::core::{EventOrder, Timers, UndoMap};
+
+/// The latest telling of a purchase or refund: its entry as it came, so that a change of owner can revise every row of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// The event's place.
+    pub order: EventOrder,
+    /// The entry's Avro body.
+    pub body: Arc<[u8]>,
+}
+
+impl Told {
+    /// The entry; `None` cannot be: it was decoded when it came.
+    pub fn entry(&self) -> Option<OrderEntry<'_>> {
+        OrderEntry::decode(&self.body).ok()
+    }
+}
+
+/// Who a source belongs to since it was handed over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Owner {
+    /// The source.
+    pub source: Id,
+    /// How often it had been handed over: the highest is its owner now.
+    pub hand_overs: i32,
+    /// Its person.
+    pub person: Option<Id>,
+    /// The user behind the person.
+    pub user_id: Option<Box<str>>,
+}
+
+/// One order with its refunds, or one refund without order id.
+#[derive(Debug, Clone, Default)]
+pub struct Order {
+    /// The purchase, once told of.
+    pub purchase: Option<Told>,
+    /// Refunds, in the order they were first told of.
+    pub refunds: Vec<Told>,
+    /// Owners of the sources they came from, where these have moved.
+    pub owners: SmallVec<[Owner; 1]>,
+    /// Due time of the timer set; 0 for none.
+    pub armed_ms: i64,
+}
+
+impl Order {
+    /// When it can be revised no more.
+    pub fn due_ms(&self) -> i64 {
+        let last = self.purchase.iter().chain(&self.refunds).map(|told| told.order.time_ms).max();
+        last.unwrap_or(0).saturating_add(ORDER_RETENTION_MS)
+    }
+
+    /// Bytes held, beyond this struct.
+    pub fn bytes(&self) -> usize {
+        let bodies = self.purchase.iter().chain(&self.refunds).map(|told| 16 + told.body.len()).sum::<usize>();
+        bodies + self.refunds.capacity() * size_of::<Told>()
+    }
+}
+
+/// All orders of one partition.
+#[derive(Debug, Default)]
+pub struct Orders {
+    pub(super) entries: UndoMap<u128, Order>,
+    pub(super) timers: Timers,
+}
+
+impl Orders {
+    /// No order.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One order, by its [`route_id`](super::route_id).
+    pub fn get(&self, id: Id) -> Option<&Order> {
+        self.entries.get(id.0)
+    }
+
+    /// Number of orders held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether none is held.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of entries saved for undo.
+    pub fn saved_len(&self) -> usize {
+        self.entries.saved_len()
+    }
+
+    /// Makes the changes since the last commit permanent.
+    pub fn commit(&mut self) {
+        self.entries.commit();
+        self.timers.commit();
+    }
+
+    /// Takes back the changes since the last commit.
+    pub fn undo(&mut self) {
+        self.entries.undo();
+        self.timers.undo();
+    }
+}

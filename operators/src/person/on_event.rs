@@ -1,0 +1,131 @@
+//! An event of a person.
+
+use std::sync::Arc;
+
+use millstream_schemas::{Event, Id, purposes};
+
+use super::people::{Env, People, arm, owner, source_due_ms};
+use super::state::{Held, HeldKind, Hold, Person, Purchase, Source};
+use crate::core::context::Rejection;
+use crate::core::limits::{HELD_BYTES_PER_SOURCE, HELD_BYTES_PER_TASK, SESSIONS_PER_SOURCE};
+use crate::core::{Context, EventKind, EventOrder, Sink};
+use crate::sessions::{self, Changes, Rules, Seen, Session};
+
+/// A record of a person with the bytes it came in, should it have to wait.
+#[derive(Debug, Clone, Copy)]
+pub struct Incoming<'a, T> {
+    /// The record.
+    pub record: &'a T,
+    /// Its Avro body.
+    pub body: &'a [u8],
+}
+
+impl People {
+    /// Takes an event in. One without identity, or that no operator may see for want of consent, changes nothing.
+    pub fn on_event(&mut self, incoming: Incoming<'_, Event<'_>>, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
+        let event = incoming.record;
+        let (Some(source_id), Some(person_id)) = (event.source, event.person) else { return };
+        let kind = EventKind::of(event.event_type);
+        let wants_session = sessions::reaches(event, kind);
+        if !wants_session && purchase(event, kind).is_none() {
+            return;
+        }
+        let rules = Rules::of(env.sites.get(event.site));
+        if self.entries.get(person_id.0).is_none() {
+            let site = self.name(event.site);
+            self.entries.get_or_insert_with(person_id.0, || Box::new(Person::new(site)));
+        }
+        let Some(person) = self.entries.get_mut(person_id.0) else { return };
+        person.identify(event.person_user_id);
+        let Some(source) = person.source_mut(source_id) else {
+            return reject(event, "too_many_sources", "all sources of the person wait for their hand-over; import it later", sink);
+        };
+        if let Some(hold) = &mut source.hold {
+            let bytes = incoming.body.len();
+            if hold.bytes + bytes > HELD_BYTES_PER_SOURCE || self.held_bytes + bytes > HELD_BYTES_PER_TASK {
+                return reject(event, "held_overflow", "too much waits for the source's hand-over; import it later", sink);
+            }
+            hold_back(hold, HeldKind::Event, incoming.body);
+            self.held_bytes += bytes;
+            return;
+        }
+        let mut changes = Changes::default();
+        apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
+        finish(person_id, person, source_id, &rules, &changes, env, cx, sink);
+        let due_ms = find(person, source_id).map_or(i64::MAX, |source| source_due_ms(source, &rules));
+        arm(&mut self.timers, person_id.0, person, due_ms);
+    }
+}
+
+fn reject(event: &Event<'_>, reason: &'static str, detail: &str, sink: &mut impl Sink) {
+    sink.reject(&Rejection { reason, field: None, detail, site: event.site, event_id: Some(event.event_id) });
+}
+
+pub(super) fn find(person: &Person, source: Id) -> Option<&Source> {
+    person.sources.iter().find(|known| known.id == source)
+}
+
+/// Keeps a record until the hand-over comes.
+pub(super) fn hold_back(hold: &mut Hold, kind: HeldKind, body: &[u8]) {
+    hold.queue.push(Held { kind, body: Arc::from(body) });
+    hold.bytes += body.len();
+}
+
+/// The order or refund that an event tells of and that follows its source; none without the purpose *necessary*.
+fn purchase(event: &Event<'_>, kind: EventKind) -> Option<Purchase> {
+    let may = kind.is_order() && event.consent & purposes::NECESSARY != 0;
+    let order_id = event.order_id.filter(|_| may);
+    let refund_id = event.refund_id.filter(|_| may && order_id.is_none());
+    (order_id.is_some() || refund_id.is_some()).then(|| Purchase {
+        order_id: order_id.map(Box::from),
+        refund_id: refund_id.map(Box::from),
+        event_time_ms: event.event_time,
+    })
+}
+
+/// Lets an event into the operators of its source.
+pub(super) fn apply(
+    source: &mut Source,
+    source_id: Id,
+    event: &Event<'_>,
+    kind: EventKind,
+    rules: &Rules,
+    watermark_ms: i64,
+    changes: &mut Changes,
+) {
+    if sessions::reaches(event, kind) {
+        let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
+        let seen = Seen { event, order, kind, source: source_id };
+        sessions::on_event(&mut source.sessions, &seen, rules, watermark_ms, changes);
+    }
+    if let Some(purchase) = purchase(event, kind) {
+        source.add_purchase(purchase);
+    }
+}
+
+/// Emits what has changed, then keeps the number of sessions bounded.
+#[expect(clippy::too_many_arguments, reason = "one step of a straight line, called from two places")]
+pub(super) fn finish(
+    person_id: Id,
+    person: &mut Person,
+    source_id: Id,
+    rules: &Rules,
+    changes: &Changes,
+    env: Env<'_>,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
+    let Some(source) = find(person, source_id) else { return };
+    let owner = owner(person_id, person, source);
+    sessions::emit_changes(&source.sessions, changes, &owner, rules, env.scorer, cx, sink);
+    if source.sessions.list.len() <= SESSIONS_PER_SOURCE {
+        return;
+    }
+    let surplus = source.sessions.list.len() - SESSIONS_PER_SOURCE;
+    for session in source.sessions.list.iter().take(surplus).filter(|session| !session.closed) {
+        let closed = Session { closed: true, ..Session::clone(session) };
+        sessions::emit(&closed, &owner, rules, false, cx, sink);
+    }
+    let Some(source) = person.sources.iter_mut().find(|known| known.id == source_id) else { return };
+    source.sessions.list.drain(..surplus);
+}

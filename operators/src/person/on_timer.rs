@@ -1,0 +1,51 @@
+//! Time has passed: sessions close, old state goes.
+
+use millstream_schemas::Id;
+
+use super::people::{Env, People, arm, owner, source_due_ms};
+use super::state::UNARMED;
+use crate::core::{Context, Sink};
+use crate::sessions::{self, Rules};
+
+impl People {
+    /// Fires everything that was due before `cx.watermark_ms`. Records are computed as of their due times.
+    pub fn on_watermark(&mut self, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
+        while let Some((due_ms, id)) = self.timers.pop_before(cx.watermark_ms) {
+            // One that was superseded, or whose person has gone, fires for nothing.
+            if self.entries.get(id).is_some_and(|person| person.armed_ms == due_ms) {
+                self.fire(id, env, cx, sink);
+            }
+        }
+    }
+
+    fn fire(&mut self, id: u128, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
+        let Some(person) = self.entries.get_mut(id) else { return };
+        person.armed_ms = UNARMED;
+        let rules = Rules::of(env.sites.get(&person.site));
+        let mut due_ms = UNARMED;
+        for at in 0..person.sources.len() {
+            let Some(mut sessions) = person.sources.get_mut(at).map(|source| std::mem::take(&mut source.sessions)) else {
+                continue;
+            };
+            if let Some(source) = person.sources.get(at) {
+                let owner = owner(Id(id), person, source);
+                sessions::on_timer(&mut sessions, &rules, cx.watermark_ms, |session| {
+                    let cx = Context { event_time_ms: rules.closes_at_ms(session), source_event: "", ..*cx };
+                    sessions::emit(session, &owner, &rules, false, &cx, sink);
+                });
+            }
+            if let Some(source) = person.sources.get_mut(at) {
+                source.sessions = sessions;
+                source.free_purchases(cx.watermark_ms);
+                due_ms = due_ms.min(source_due_ms(source, &rules));
+            }
+        }
+        person.sources.retain(|source| !source.is_empty());
+        person.sources.shrink_to_fit();
+        if person.sources.is_empty() {
+            self.entries.remove(id);
+            return;
+        }
+        arm(&mut self.timers, id, person, due_ms);
+    }
+}

@@ -1,0 +1,159 @@
+//! Everybody of one partition: keyed entries, their timers, and what waits for hand-overs.
+
+use std::sync::Arc;
+
+use millstream_schemas::Id;
+use millstream_scoring::Scorer;
+
+use super::state::{Person, Source, UNARMED};
+use crate::core::{Timers, UndoMap};
+use crate::sessions::{self, Owner, Rules};
+use crate::site::Sites;
+
+/// What the people's operators may look at besides the record and their own state.
+#[derive(Clone, Copy)]
+pub struct Env<'a> {
+    /// The shops' settings.
+    pub sites: &'a Sites,
+    /// Who scores.
+    pub scorer: &'a dyn Scorer,
+}
+
+/// Site names remembered to be shared; more cost an allocation each.
+const NAMES_MAX: usize = 256;
+
+/// Everybody of one partition. One lookup an event.
+#[derive(Debug, Default)]
+pub struct People {
+    pub(super) entries: UndoMap<u128, Box<Person>>,
+    pub(super) timers: Timers,
+    /// Bytes waiting for hand-overs, now and as of the last commit.
+    pub(super) held_bytes: usize,
+    held_bytes_committed: usize,
+    names: Vec<Arc<str>>,
+}
+
+impl People {
+    /// Nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One entry.
+    pub fn get(&self, person: Id) -> Option<&Person> {
+        self.entries.get(person.0).map(|entry| &**entry)
+    }
+
+    /// Number of persons held.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nobody is held.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Number of entries saved for undo.
+    pub fn saved_len(&self) -> usize {
+        self.entries.saved_len()
+    }
+
+    /// Makes the changes since the last commit permanent.
+    pub fn commit(&mut self) {
+        self.entries.commit();
+        self.timers.commit();
+        self.held_bytes_committed = self.held_bytes;
+    }
+
+    /// Takes back the changes since the last commit.
+    pub fn undo(&mut self) {
+        self.entries.undo();
+        self.timers.undo();
+        self.held_bytes = self.held_bytes_committed;
+    }
+
+    /// The name of a site, shared.
+    pub(super) fn name(&mut self, site: &str) -> Arc<str> {
+        if let Some(name) = self.names.iter().find(|name| &***name == site) {
+            return name.clone();
+        }
+        let name: Arc<str> = Arc::from(site);
+        if self.names.len() < NAMES_MAX {
+            self.names.push(name.clone());
+        }
+        name
+    }
+
+    /// Itemised bytes of the given persons' state, for budgets and metrics. (The map cannot be iterated, because its order would
+    /// differ from run to run; whoever asks knows whom.)
+    pub fn memory_use(&self, persons: impl IntoIterator<Item = Id>) -> MemoryUse {
+        let mut used = MemoryUse { timers: self.timers.bytes(), ..MemoryUse::default() };
+        for person in persons {
+            let Some(entry) = self.get(person) else { continue };
+            used.persons += 1;
+            // Key, epoch, pointer and control byte, at the map's mean load of two thirds; the entry behind the pointer.
+            used.entries += (16 + 8 + 8 + 1) * 3 / 2 + 8 + size_of::<Person>();
+            used.entries += entry.user_id.as_ref().map_or(0, |user| 16 + user.len());
+            if entry.sources.spilled() {
+                used.entries += entry.sources.capacity() * size_of::<Source>();
+            }
+            for source in &entry.sources {
+                let (sessions, purchases, held) = source.bytes();
+                used.sessions += sessions;
+                used.purchases += purchases;
+                used.held += held;
+            }
+        }
+        used
+    }
+}
+
+/// Bytes held, by what they are for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct MemoryUse {
+    /// Persons counted.
+    pub persons: usize,
+    /// Keyed entries and sources.
+    pub entries: usize,
+    /// Sessions with their texts.
+    pub sessions: usize,
+    /// Orders that follow their source.
+    pub purchases: usize,
+    /// Records that wait for hand-overs.
+    pub held: usize,
+    /// Timers.
+    pub timers: usize,
+}
+
+impl MemoryUse {
+    /// All of it.
+    pub fn total(&self) -> usize {
+        self.entries + self.sessions + self.purchases + self.held + self.timers
+    }
+}
+
+/// Who the sessions of `source` belong to.
+pub(super) fn owner<'a>(id: Id, person: &'a Person, source: &Source) -> Owner<'a> {
+    Owner {
+        site: &person.site,
+        source: source.id,
+        person: id,
+        user_id: person.user_id.as_deref(),
+        hand_overs: source.hand_overs,
+    }
+}
+
+/// When something of `source` is due.
+pub(super) fn source_due_ms(source: &Source, rules: &Rules) -> i64 {
+    let sessions = sessions::next_due_ms(&source.sessions, rules).unwrap_or(UNARMED);
+    sessions.min(source.purchases_due_ms().unwrap_or(UNARMED))
+}
+
+/// Makes sure that a timer fires for `person` at `due_ms` at the latest.
+pub(super) fn arm(timers: &mut Timers, id: u128, person: &mut Person, due_ms: i64) {
+    if due_ms < person.armed_ms {
+        timers.add(due_ms, id);
+        person.armed_ms = due_ms;
+    }
+}

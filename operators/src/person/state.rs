@@ -1,0 +1,184 @@
+//! What is kept of a person.
+
+use std::sync::Arc;
+
+use millstream_schemas::Id;
+use smallvec::SmallVec;
+
+use crate::core::limits::{ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON};
+use crate::sessions::SourceSessions;
+
+/// An order or refund that follows its source from person to person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Purchase {
+    /// The order; `None` for a refund that names none.
+    pub order_id: Option<Box<str>>,
+    /// The refund, where the order is not named.
+    pub refund_id: Option<Box<str>>,
+    /// Its latest event's time, milliseconds UTC.
+    pub event_time_ms: i64,
+}
+
+/// What a held record is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HeldKind {
+    /// An event.
+    Event,
+    /// A marker.
+    SourceMoved,
+}
+
+/// A record that waits for its source's hand-over.
+#[derive(Debug, Clone)]
+pub struct Held {
+    /// What it is.
+    pub kind: HeldKind,
+    /// Its Avro body.
+    pub body: Arc<[u8]>,
+}
+
+/// Records that wait, in the order they came.
+#[derive(Debug, Clone, Default)]
+pub struct Hold {
+    /// The records.
+    pub queue: Vec<Held>,
+    /// Their bytes.
+    pub bytes: usize,
+}
+
+/// What is kept of one source of a person.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// The source.
+    pub id: Id,
+    /// Its sessions.
+    pub sessions: SourceSessions,
+    /// Its orders, in the order of their events; shared with the undo log.
+    pub purchases: Option<Arc<Vec<Purchase>>>,
+    /// Set while its hand-over is awaited.
+    pub hold: Option<Box<Hold>>,
+    /// How often it was handed over.
+    pub hand_overs: u16,
+}
+
+impl Source {
+    /// A source of which nothing is known.
+    pub fn new(id: Id) -> Self {
+        Self { id, sessions: SourceSessions::default(), purchases: None, hold: None, hand_overs: 0 }
+    }
+
+    /// Whether nothing is left that could ever be amended.
+    pub fn is_empty(&self) -> bool {
+        self.sessions.is_empty() && self.purchases.is_none() && self.hold.is_none()
+    }
+
+    /// Notes an order or refund.
+    pub fn add_purchase(&mut self, purchase: Purchase) {
+        let list = Arc::make_mut(self.purchases.get_or_insert_default());
+        let same = |known: &Purchase| known.order_id == purchase.order_id && known.refund_id == purchase.refund_id;
+        if let Some(at) = list.iter().position(same) {
+            let known = list.remove(at);
+            let event_time_ms = known.event_time_ms.max(purchase.event_time_ms);
+            return insert_by_time(list, Purchase { event_time_ms, ..known });
+        }
+        insert_by_time(list, purchase);
+        if list.len() > PURCHASES_PER_SOURCE {
+            list.remove(0);
+        }
+    }
+
+    /// When the oldest purchase is given up.
+    pub fn purchases_due_ms(&self) -> Option<i64> {
+        let oldest = self.purchases.as_ref()?.first()?;
+        Some(oldest.event_time_ms.saturating_add(ORDER_RETENTION_MS))
+    }
+
+    /// Gives up purchases that nothing can revise any more.
+    pub fn free_purchases(&mut self, watermark_ms: i64) {
+        if self.purchases_due_ms().is_none_or(|due| due >= watermark_ms) {
+            return;
+        }
+        let Some(list) = &mut self.purchases else { return };
+        let list = Arc::make_mut(list);
+        list.retain(|purchase| purchase.event_time_ms.saturating_add(ORDER_RETENTION_MS) >= watermark_ms);
+        if list.is_empty() {
+            self.purchases = None;
+        }
+    }
+
+    /// Time of its latest session's last event.
+    fn last_seen_ms(&self) -> i64 {
+        self.sessions.list.iter().map(|session| session.last.time_ms).max().unwrap_or(i64::MIN)
+    }
+
+    /// Bytes held, beyond this struct: sessions, purchases, held records.
+    pub fn bytes(&self) -> (usize, usize, usize) {
+        let purchases = self.purchases.as_ref().map_or(0, |list| {
+            let texts = list.iter().flat_map(|purchase| [&purchase.order_id, &purchase.refund_id]).flatten();
+            40 + list.capacity() * size_of::<Purchase>() + texts.map(|text| text.len()).sum::<usize>()
+        });
+        let held = self.hold.as_ref().map_or(0, |hold| {
+            size_of::<Hold>() + hold.queue.capacity() * size_of::<Held>() + hold.bytes
+        });
+        (self.sessions.bytes(), purchases, held)
+    }
+}
+
+fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
+    let at = list.partition_point(|other| other.event_time_ms <= purchase.event_time_ms);
+    list.insert(at, purchase);
+}
+
+/// All sources of one person.
+#[derive(Debug, Clone)]
+pub struct Person {
+    /// Due time of the timer set; later ones may be wanted, an earlier one is never missing.
+    pub armed_ms: i64,
+    /// The shop.
+    pub site: Arc<str>,
+    /// The user behind the person, once identified.
+    pub user_id: Option<Arc<str>>,
+    /// Sources, in the order they came.
+    pub sources: SmallVec<[Source; 1]>,
+}
+
+/// No timer is set.
+pub const UNARMED: i64 = i64::MAX;
+
+impl Person {
+    /// A person of whom nothing is known.
+    pub fn new(site: Arc<str>) -> Self {
+        Self { armed_ms: UNARMED, site, user_id: None, sources: SmallVec::new() }
+    }
+
+    /// Notes the user behind the person.
+    pub fn identify(&mut self, user_id: Option<&str>) {
+        if let Some(user_id) = user_id
+            && self.user_id.as_deref() != Some(user_id)
+        {
+            self.user_id = Some(Arc::from(user_id));
+        }
+    }
+
+    /// A source for writing, made where there is none; `None` where there are too many and all of them wait for their hand-over.
+    pub fn source_mut(&mut self, id: Id) -> Option<&mut Source> {
+        if let Some(at) = self.sources.iter().position(|source| source.id == id) {
+            return self.sources.get_mut(at);
+        }
+        if self.sources.len() >= SOURCES_PER_PERSON {
+            let idle = self.sources.iter().enumerate().filter(|(_, source)| source.hold.is_none());
+            let (at, _) = idle.min_by_key(|(_, source)| source.last_seen_ms())?;
+            self.sources.remove(at);
+        }
+        self.sources.push(Source::new(id));
+        self.sources.last_mut()
+    }
+
+    /// Removes a source and returns it.
+    pub fn take_source(&mut self, id: Id) -> Option<Source> {
+        let at = self.sources.iter().position(|source| source.id == id)?;
+        let source = self.sources.remove(at);
+        self.sources.shrink_to_fit();
+        Some(source)
+    }
+}

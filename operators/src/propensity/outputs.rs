@@ -1,0 +1,51 @@
+//! The record of a score.
+
+use millstream_schemas::{Id, Propensity};
+use millstream_scoring::Scorer;
+
+use super::Activity;
+use crate::core::{Context, Sink};
+use crate::sessions::Owner;
+
+/// Emits the score of a session whose informative events are `activity`; `retracted` where the session has ceased. Nothing for a
+/// session that no event with the purpose has reached.
+pub fn emit(
+    session: Id,
+    activity: &Activity,
+    owner: &Owner<'_>,
+    scorer: &dyn Scorer,
+    retracted: bool,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
+    if activity.is_empty() {
+        return;
+    }
+    let score = scorer.score(&activity.features());
+    let revision = cx.revision(owner.hand_overs);
+    sink.propensity(&Propensity {
+        site: owner.site,
+        session_id: session,
+        revision,
+        idempotency_key: cx.idempotency_key(Propensity::TOPIC, owner.site, session, revision),
+        retracted,
+        event_time: cx.event_time_ms,
+        source_event: cx.source_event,
+        watermark: cx.watermark_column_ms(),
+        consent: i32::from(activity.consent),
+        is_bot: activity.is_bot,
+        source: owner.source,
+        person: owner.person,
+        user_id: owner.user_id,
+        scored_at: cx.event_time_ms,
+        p_purchase: score.p,
+        p_raw: score.p_raw,
+        role: scorer.role().as_str(),
+        model: scorer.model(),
+        model_version: scorer.version(),
+        calibration_version: scorer.calibration_version(),
+        feature_schema_hash: Id(scorer.schema_hash()),
+        events_seen: i64::from(activity.events),
+        reasons: score.reasons.names().collect(),
+    });
+}

@@ -1,0 +1,39 @@
+//! Which sessions a record has changed, collected until all of it is applied: one output per key per record.
+
+use std::sync::Arc;
+
+use millstream_schemas::Id;
+use smallvec::SmallVec;
+
+use super::Session;
+
+/// What one input record did to the sessions of one source.
+#[derive(Debug, Default)]
+pub struct Changes {
+    /// Sessions with a new revision, and whether their score has one too.
+    pub touched: SmallVec<[(Id, bool); 4]>,
+    /// Sessions whose key has ceased, as they were.
+    pub ceased: SmallVec<[Arc<Session>; 2]>,
+}
+
+impl Changes {
+    /// Whether nothing changed.
+    pub fn is_empty(&self) -> bool {
+        self.touched.is_empty() && self.ceased.is_empty()
+    }
+
+    /// `id` has a new revision; with `rescore` its score too.
+    pub fn touch(&mut self, id: Id, rescore: bool) {
+        match self.touched.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, score)) => *score |= rescore,
+            None => self.touched.push((id, rescore)),
+        }
+    }
+
+    /// The key of `session` is no more.
+    pub fn cease(&mut self, session: Arc<Session>) {
+        if self.ceased.iter().all(|known| known.id != session.id) {
+            self.ceased.push(session);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+//! Joins two sets of sessions of the same source: what was handed over and what has been seen here since.
+
+use std::sync::Arc;
+
+use super::on_event::{insert, settle_closing};
+use super::{Changes, List, Rules, Session, SourceSessions, campaign};
+
+/// Merges `other` into `sessions`, as if all its events had been seen here. Every session of `other` has a new revision, because its
+/// person is another one. The result is the same whichever side a session was on.
+pub fn combine(
+    sessions: &mut SourceSessions,
+    other: SourceSessions,
+    rules: &Rules,
+    watermark_ms: i64,
+    changes: &mut Changes,
+) {
+    if let Some(single) = other.single {
+        for event in *single {
+            campaign::place_single(sessions, event, rules, changes);
+        }
+        for session in other.list {
+            changes.touch(session.id, !session.activity.is_empty());
+            if session.by_tracker {
+                combine_tracker(&mut sessions.list, session, changes);
+            } else if sessions.list.iter().all(|known| known.id != session.id) {
+                // Re-cut under this id no more: the same events make other sessions together with those seen here.
+                changes.cease(session);
+            }
+        }
+    } else {
+        for session in other.list {
+            if session.by_tracker {
+                combine_tracker(&mut sessions.list, session, changes);
+            } else {
+                combine_gap(&mut sessions.list, session, rules.gap_ms, changes);
+            }
+        }
+    }
+    settle_closing(&mut sessions.list, rules, watermark_ms, changes);
+}
+
+fn combine_tracker(list: &mut List, session: Arc<Session>, changes: &mut Changes) {
+    changes.touch(session.id, !session.activity.is_empty());
+    match list.iter().position(|known| known.id == session.id) {
+        None => insert(list, session),
+        Some(at) => {
+            let mut known = list.remove(at);
+            Arc::make_mut(&mut known).absorb(&session);
+            insert(list, known);
+        }
+    }
+}
+
+fn combine_gap(list: &mut List, session: Arc<Session>, gap_ms: i64, changes: &mut Changes) {
+    let near = |known: &Session| {
+        !known.by_tracker
+            && known.first.order.time_ms.saturating_sub(session.last.time_ms) <= gap_ms
+            && session.first.order.time_ms.saturating_sub(known.last.time_ms) <= gap_ms
+    };
+    let (joined, apart): (List, List) = std::mem::take(list).into_iter().partition(|known| near(known));
+    *list = apart;
+    let mut merged = session.clone();
+    for known in &joined {
+        Arc::make_mut(&mut merged).absorb(known);
+    }
+    for part in joined.into_iter().chain([session]) {
+        if part.id != merged.id {
+            changes.cease(part);
+        }
+    }
+    changes.touch(merged.id, !merged.activity.is_empty());
+    insert(list, merged);
+}

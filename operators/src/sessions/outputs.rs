@@ -1,0 +1,111 @@
+//! The record of a session.
+
+use std::sync::Arc;
+
+use millstream_schemas::{Id, Session as Record};
+use millstream_scoring::Scorer;
+
+use super::origin::{Origin, TEXTS, Text};
+use super::{Changes, Rules, Session, SourceSessions};
+use crate::core::{Context, Sink};
+use crate::propensity;
+
+/// Whose sessions they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Owner<'a> {
+    /// The shop.
+    pub site: &'a str,
+    /// The source.
+    pub source: Id,
+    /// Its person.
+    pub person: Id,
+    /// The user behind the person, once identified.
+    pub user_id: Option<&'a str>,
+    /// How often the source was handed over.
+    pub hand_overs: u16,
+}
+
+/// Emits one revision of `session`; `retracted` where its key has ceased.
+pub fn emit(session: &Session, owner: &Owner<'_>, rules: &Rules, retracted: bool, cx: &Context<'_>, sink: &mut impl Sink) {
+    let revision = cx.revision(owner.hand_overs);
+    let first = session.first.texts();
+    let (entry, channel, tracker) = (texts(&session.entry), texts(&session.channel), texts(&session.tracker));
+    let (revenue_minor, currency) = session.revenue();
+    let started_at = session.first.order.time_ms;
+    let ended_at = session.last.time_ms;
+    sink.session(&Record {
+        site: owner.site,
+        session_id: session.id,
+        revision,
+        idempotency_key: cx.idempotency_key(Record::TOPIC, owner.site, session.id, revision),
+        retracted,
+        event_time: cx.event_time_ms,
+        source_event: cx.source_event,
+        watermark: cx.watermark_column_ms(),
+        consent: i32::from(session.consent),
+        is_bot: session.is_bot,
+        source: owner.source,
+        person: owner.person,
+        user_id: owner.user_id,
+        device_id: first[Text::DeviceId as usize],
+        tracker_session_id: tracker[Text::TrackerSessionId as usize],
+        started_at,
+        ended_at,
+        state: if session.closed { "closed" } else { "open" },
+        closed_at: session.closed.then(|| rules.closes_at_ms(session)),
+        events: i64::from(session.events),
+        page_views: session.page_views(),
+        product_views: i64::from(session.product_views),
+        searches: i64::from(session.searches),
+        cart_adds: i64::from(session.cart_adds),
+        cart_removes: i64::from(session.cart_removes),
+        checkout_steps: i64::from(session.checkout_steps),
+        purchases: session.orders.len() as i64,
+        revenue_minor,
+        currency,
+        engaged_ms: session.engaged_ms,
+        duration_ms: ended_at.saturating_sub(started_at),
+        scroll_depth_pct: i32::from(session.scroll_depth_pct),
+        funnel_depth: i32::from(session.funnel_depth),
+        entry_page: entry[Text::Page as usize],
+        exit_page: session.exit_page.as_deref(),
+        entry_referrer: entry[Text::Referrer as usize],
+        channel: channel[Text::Channel as usize].unwrap_or("none"),
+        utm_source: channel[Text::UtmSource as usize],
+        utm_medium: channel[Text::UtmMedium as usize],
+        utm_campaign: channel[Text::UtmCampaign as usize],
+        device_class: first[Text::DeviceClass as usize].unwrap_or("unknown"),
+        os: first[Text::Os as usize].unwrap_or("unknown"),
+        browser: first[Text::Browser as usize].unwrap_or("unknown"),
+        country: first[Text::Country as usize],
+    });
+}
+
+fn texts(origin: &Option<Arc<Origin>>) -> [Option<&str>; TEXTS] {
+    origin.as_ref().map(|origin| origin.texts()).unwrap_or_default()
+}
+
+/// Emits everything a record has changed: retractions first, then each session once, with its score where that changed.
+pub fn emit_changes(
+    sessions: &SourceSessions,
+    changes: &Changes,
+    owner: &Owner<'_>,
+    rules: &Rules,
+    scorer: &dyn Scorer,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
+    let living = |id: Id| sessions.list.iter().find(|session| session.id == id);
+    for ceased in changes.ceased.iter().filter(|ceased| living(ceased.id).is_none()) {
+        emit(ceased, owner, rules, true, cx, sink);
+        propensity::emit(ceased.id, &ceased.activity, owner, scorer, true, cx, sink);
+    }
+    for &(id, rescore) in &changes.touched {
+        // One that has ceased since was retracted above, if it was ever seen.
+        let Some(session) = living(id) else { continue };
+        emit(session, owner, rules, false, cx, sink);
+        if rescore {
+            propensity::emit(id, &session.activity, owner, scorer, false, cx, sink);
+        }
+    }
+}
