@@ -2,62 +2,18 @@
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use millstream_schemas::input::{InputError, Reason};
 use serde::Serialize;
 
-/// Why an event or a whole request was not taken. The names are part of the API.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Refusal {
-    /// No write key, or none that names a site.
-    Unauthenticated,
-    /// The body is not what the endpoint takes.
-    InvalidJson,
-    /// The body is not UTF-8.
-    InvalidUtf8,
-    /// The batch holds no event.
-    EmptyBatch,
-    /// The batch holds more events than allowed.
-    TooManyEvents,
-    /// Body or event is larger than allowed.
-    TooLarge,
-    /// The event is not a JSON object, or its envelope has a wrong type.
-    InvalidEnvelope,
-    /// The content encoding is not supported, or the bytes do not decompress.
-    InvalidEncoding,
-    /// The site sends more than its rate.
-    RateLimited,
-    /// The log is behind; send again later.
-    Overloaded,
-    /// The log did not confirm in time. The event may or may not be there: send it again with the same id.
-    Unconfirmed,
-}
-
-impl Refusal {
-    fn status(self) -> StatusCode {
-        match self {
-            Self::Unauthenticated => StatusCode::UNAUTHORIZED,
-            Self::InvalidJson | Self::InvalidUtf8 | Self::EmptyBatch | Self::InvalidEnvelope => StatusCode::BAD_REQUEST,
-            Self::TooManyEvents | Self::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::InvalidEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::RateLimited | Self::Overloaded => StatusCode::TOO_MANY_REQUESTS,
-            Self::Unconfirmed => StatusCode::SERVICE_UNAVAILABLE,
-        }
-    }
-
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Unauthenticated => "unauthenticated",
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidUtf8 => "invalid_utf8",
-            Self::EmptyBatch => "empty_batch",
-            Self::TooManyEvents => "too_many_events",
-            Self::TooLarge => "too_large",
-            Self::InvalidEnvelope => "invalid_envelope",
-            Self::InvalidEncoding => "invalid_encoding",
-            Self::RateLimited => "rate_limited",
-            Self::Overloaded => "overloaded",
-            Self::Unconfirmed => "unconfirmed",
-        }
+/// The HTTP status that goes with a reason for refusing a whole request.
+fn status(reason: Reason) -> StatusCode {
+    match reason {
+        Reason::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Reason::TooManyEvents | Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+        Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
+        Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        _ => StatusCode::BAD_REQUEST,
     }
 }
 
@@ -73,7 +29,10 @@ pub(crate) struct EventAnswer {
     pub status: &'static str,
     /// Why it was refused.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub reason: Option<Refusal>,
+    pub reason: Option<&'static str>,
+    /// In words: what was wrong and what is expected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
 }
 
 /// A batch's fate.
@@ -96,24 +55,34 @@ impl IntoResponse for BatchAnswer {
 /// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Refused {
-    pub reason: Refusal,
+    pub reason: Reason,
     pub detail: String,
-    pub retry_after_s: Option<u32>,
+    pub status: StatusCode,
 }
 
 impl Refused {
-    pub fn new(reason: Refusal, detail: impl Into<String>) -> Self {
-        let retry_after_s = matches!(reason, Refusal::RateLimited | Refusal::Overloaded | Refusal::Unconfirmed).then_some(1);
-        Self { reason, detail: detail.into(), retry_after_s }
+    pub fn new(reason: Reason, detail: impl Into<String>) -> Self {
+        Self { reason, detail: detail.into(), status: status(reason) }
+    }
+
+    /// The log is behind: the client should slow down and send again.
+    pub fn overloaded(detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::TOO_MANY_REQUESTS, ..Self::new(Reason::Unavailable, detail) }
+    }
+}
+
+impl From<InputError> for Refused {
+    fn from(error: InputError) -> Self {
+        Self::new(error.reason, error.to_string())
     }
 }
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = serde_json::json!({ "reason": self.reason.name(), "detail": self.detail });
-        let mut response = (self.reason.status(), axum::Json(body)).into_response();
-        if let Some(seconds) = self.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        let body = serde_json::json!({ "reason": self.reason.as_str(), "detail": self.detail });
+        let mut response = (self.status, axum::Json(body)).into_response();
+        if matches!(self.status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
         }
         response
     }

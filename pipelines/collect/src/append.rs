@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use millstream_schemas::input::Reason;
 use millstream_transports::{Append, Appender, TransportError};
 use tokio::sync::oneshot;
 
-use crate::answer::{Refusal, Refused};
+use crate::answer::Refused;
 
 /// One record, owned until the log has copied it.
 pub(crate) struct Pending {
@@ -39,18 +40,22 @@ pub(crate) async fn append(log: &dyn Appender, records: &[Pending], timeout: Dur
     match tokio::time::timeout(timeout, receiver).await {
         Ok(Ok(Ok(()))) => Ok(()),
         Ok(Ok(Err(error))) => Err(refused(error)),
-        Ok(Err(_)) => Err(Refused::new(Refusal::Unconfirmed, "the log ended before it confirmed; send again with the same ids")),
-        Err(_) => Err(Refused::new(Refusal::Unconfirmed, "the log did not confirm in time; send again with the same ids")),
+        Ok(Err(_)) => {
+            Err(Refused::new(Reason::Unavailable, "the log ended before it confirmed; send again with the same ids"))
+        }
+        Err(_) => {
+            Err(Refused::new(Reason::Unavailable, "the log did not confirm in time; send again with the same ids"))
+        }
     }
 }
 
 fn refused(error: TransportError) -> Refused {
     match error {
-        TransportError::QueueFull { .. } => Refused::new(Refusal::Overloaded, error.to_string()),
-        TransportError::TooLarge { .. } => Refused::new(Refusal::TooLarge, error.to_string()),
+        TransportError::QueueFull { .. } => Refused::overloaded(error.to_string()),
+        TransportError::TooLarge { .. } => Refused::new(Reason::BodyTooLarge, error.to_string()),
         other => {
             tracing::error!(error = %other, "append failed");
-            Refused::new(Refusal::Unconfirmed, "the log cannot be written; send again with the same ids")
+            Refused::new(Reason::Unavailable, "the log cannot be written; send again with the same ids")
         }
     }
 }

@@ -27,7 +27,8 @@ impl Sites {
                 by_key.insert(key.clone(), index);
             }
         }
-        let sites = sites.into_iter().map(|keys| Site { bucket: Bucket::new(keys.max_events_per_second), keys }).collect();
+        let sites =
+            sites.into_iter().map(|keys| Site { bucket: Bucket::new(keys.max_events_per_second), keys }).collect();
         Self { sites, by_key }
     }
 

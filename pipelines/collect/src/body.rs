@@ -5,8 +5,9 @@ use std::io::Read;
 use axum::http::{HeaderMap, header};
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
+use millstream_schemas::input::Reason;
 
-use crate::answer::{Refusal, Refused};
+use crate::answer::Refused;
 
 /// The body as text bytes, decompressed where the request says gzip.
 pub(crate) fn decode(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Result<Bytes, Refused> {
@@ -22,13 +23,16 @@ pub(crate) fn decode(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Resu
             MultiGzDecoder::new(body.as_ref())
                 .take(limit)
                 .read_to_end(&mut plain)
-                .map_err(|error| Refused::new(Refusal::InvalidEncoding, format!("the body is not gzip: {error}")))?;
+                .map_err(|error| Refused::new(Reason::UnsupportedEncoding, format!("the body is not gzip: {error}")))?;
             if plain.len() > max_bytes { Err(too_large(max_bytes)) } else { Ok(plain.into()) }
         }
-        _ => Err(Refused::new(Refusal::InvalidEncoding, "Content-Encoding must be gzip or absent")),
+        _ => Err(Refused::new(Reason::UnsupportedEncoding, "Content-Encoding must be gzip or absent")),
     }
 }
 
 fn too_large(max_bytes: usize) -> Refused {
-    Refused::new(Refusal::TooLarge, format!("a body may have {max_bytes} bytes, also after decompression; send smaller batches"))
+    Refused::new(
+        Reason::BodyTooLarge,
+        format!("a body may have {max_bytes} bytes, also after decompression; send smaller batches"),
+    )
 }

@@ -22,7 +22,10 @@ pub struct SiteKeys {
 
 impl std::fmt::Debug for SiteKeys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SiteKeys").field("name", &self.name).field("write_keys", &self.write_keys.len()).finish_non_exhaustive()
+        f.debug_struct("SiteKeys")
+            .field("name", &self.name)
+            .field("write_keys", &self.write_keys.len())
+            .finish_non_exhaustive()
     }
 }
 

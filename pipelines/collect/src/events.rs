@@ -4,20 +4,20 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{ConnectInfo, Extension, OriginalUri, State};
-use axum::http::{HeaderMap, header};
+use axum::extract::{ConnectInfo, Extension, State};
+use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use millstream_schemas::input_key::input_key;
-use millstream_schemas::{Collected, Record, input};
+use millstream_schemas::Collected;
+use millstream_schemas::input::{Reason, parse_batch, parse_envelope};
+use millstream_schemas::input_key::{InputIdentity, input_key};
 use millstream_transports::partition_for;
-use serde_json::value::RawValue;
 
-use crate::answer::{BatchAnswer, EventAnswer, Refusal, Refused};
+use crate::answer::{BatchAnswer, EventAnswer, Refused};
 use crate::append::{Pending, append};
 use crate::auth::{Site, allows};
 use crate::state::Collector;
-use crate::{body, cors, envelope};
+use crate::{body, cors};
 
 /// A client's user agent is kept up to this many bytes.
 const MAX_USER_AGENT_BYTES: usize = 512;
@@ -26,7 +26,7 @@ const MAX_USER_AGENT_BYTES: usize = 512;
 pub(crate) async fn post(
     State(collector): State<Arc<Collector>>,
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     headers: HeaderMap,
     request_body: Bytes,
 ) -> Response {
@@ -34,7 +34,7 @@ pub(crate) async fn post(
     let mut response = match take(&collector, peer, uri.query(), &headers, request_body).await {
         Ok(answer) => answer.into_response(),
         Err(refused) => {
-            collector.metrics.refused.with_label_values(&[refused.reason.name()]).inc();
+            collector.metrics.refused.with_label_values(&[refused.reason.as_str()]).inc();
             refused.into_response()
         }
     };
@@ -53,23 +53,18 @@ async fn take(
     let site = authenticate(collector, query, headers)?;
     let config = &collector.config;
     let text = body::decode(headers, request_body, config.max_body_bytes)?;
-    let batch = envelope::batch(&text)?;
-    if batch.events.is_empty() {
-        return Err(Refused::new(Refusal::EmptyBatch, "the batch holds no event"));
-    }
-    if batch.events.len() > config.max_batch_events {
-        let detail = format!("a batch may hold {} events; send smaller batches", config.max_batch_events);
-        return Err(Refused::new(Refusal::TooManyEvents, detail));
-    }
+    let batch = parse_batch(&text, config.max_batch_events)?;
     if !site.bucket.take(batch.events.len(), collector.monotonic()) {
-        return Err(Refused::new(Refusal::RateLimited, "the site's rate is exceeded; send again after Retry-After seconds"));
+        return Err(Refused::new(
+            Reason::RateLimited,
+            "the site's rate is exceeded; send again after Retry-After seconds",
+        ));
     }
     let address = peer.filter(|_| site.keys.keep_ip).map(|peer| peer.ip().to_string());
     let request = Request {
         site: &site.keys.name,
         received_at,
-        // A batch without a readable send time is taken; its clock is then not corrected.
-        sent_at: batch.sent_at.and_then(|raw| input::parse_time(raw.get()).ok()),
+        sent_at: batch.sent_at,
         user_agent: headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(bounded_user_agent),
         ip: address.as_deref(),
         global_privacy_control: headers.get("sec-gpc").is_some_and(|value| value.as_bytes() == b"1"),
@@ -91,11 +86,11 @@ async fn take(
 
 fn authenticate<'c>(collector: &'c Collector, query: Option<&str>, headers: &HeaderMap) -> Result<&'c Site, Refused> {
     let site = collector.sites.authenticate(headers, query).ok_or_else(|| {
-        Refused::new(Refusal::Unauthenticated, "give a write key: Authorization: Bearer <key>, X-Write-Key, or ?key=")
+        Refused::new(Reason::Unauthenticated, "give a write key: Authorization: Bearer <key>, X-Write-Key, or ?key=")
     })?;
     if let Some(origin) = headers.get(header::ORIGIN) {
         if !origin.to_str().is_ok_and(|origin| allows(&site.keys, origin)) {
-            return Err(Refused::new(Refusal::Unauthenticated, "this origin may not send events for the site"));
+            return Err(Refused::new(Reason::Unauthenticated, "this origin may not send events for the site"));
         }
     }
     Ok(site)
@@ -114,19 +109,32 @@ fn stage_event(
     collector: &Collector,
     request: &Request<'_>,
     index: usize,
-    raw: &RawValue,
+    payload: &[u8],
     records: &mut Vec<Pending>,
 ) -> EventAnswer {
-    let refuse = |reason: Refusal, id| {
-        collector.metrics.refused.with_label_values(&[reason.name()]).inc();
-        EventAnswer { index, id, status: "refused", reason: Some(reason) }
+    let refuse = |reason: Reason, detail: String| {
+        collector.metrics.refused.with_label_values(&[reason.as_str()]).inc();
+        EventAnswer { index, id: None, status: "refused", reason: Some(reason.as_str()), detail: Some(detail) }
     };
-    if raw.get().len() > collector.config.max_event_bytes {
-        return refuse(Refusal::TooLarge, None);
+    let max_event_bytes = collector.config.max_event_bytes;
+    if payload.len() > max_event_bytes {
+        return refuse(
+            Reason::BodyTooLarge,
+            format!("an event may have {max_event_bytes} bytes, this one has {}", payload.len()),
+        );
     }
-    let Some(envelope) = envelope::event(raw) else { return refuse(Refusal::InvalidEnvelope, None) };
+    let envelope = match parse_envelope(payload) {
+        Ok(envelope) => envelope,
+        Err(error) => return refuse(error.reason, error.to_string()),
+    };
+    let identity = InputIdentity {
+        device: envelope.device.as_deref(),
+        user: envelope.user.as_deref(),
+        order: envelope.order_id.as_deref(),
+        event: envelope.id.as_deref(),
+    };
     let mut key = Vec::new();
-    input_key(request.site, envelope.identity(), &mut key);
+    input_key(request.site, identity, &mut key);
     let collected = Collected {
         site: request.site,
         origin: "http",
@@ -138,13 +146,13 @@ fn stage_event(
         user_agent: request.user_agent,
         ip: request.ip,
         global_privacy_control: request.global_privacy_control,
-        payload: raw.get().as_bytes(),
+        payload,
     };
-    let mut value = Vec::with_capacity(raw.get().len() + 128);
+    let mut value = Vec::with_capacity(payload.len() + 128);
     collected.encode_framed(collector.schema_ids.to_wire(Collected::ID), &mut value);
     let partition = partition_for(&key, collector.partitions);
     records.push(Pending { partition, timestamp_ms: request.received_at, key, value });
-    EventAnswer { index, id: envelope.id.map(String::from), status: "accepted", reason: None }
+    EventAnswer { index, id: envelope.id.map(String::from), status: "accepted", reason: None, detail: None }
 }
 
 fn bounded_user_agent(text: &str) -> &str {

@@ -11,7 +11,6 @@ mod auth;
 mod body;
 pub mod config;
 mod cors;
-mod envelope;
 mod events;
 pub mod metrics;
 mod rate;

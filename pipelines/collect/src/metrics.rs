@@ -21,16 +21,21 @@ impl CollectMetrics {
     /// # Errors
     /// Where `registry` has metrics of the same name.
     pub fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let accepted = IntCounter::new("millstream_collect_events_accepted_total", "Events that the log has made durable")?;
+        let accepted =
+            IntCounter::new("millstream_collect_events_accepted_total", "Events that the log has made durable")?;
         let refused = IntCounterVec::new(
             Opts::new("millstream_collect_events_refused_total", "Events that were refused, by reason"),
             &["reason"],
         )?;
         let append_seconds = Histogram::with_opts(
-            HistogramOpts::new("millstream_collect_append_seconds", "Seconds from request to the log's acknowledgement")
-                .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
+            HistogramOpts::new(
+                "millstream_collect_append_seconds",
+                "Seconds from request to the log's acknowledgement",
+            )
+            .buckets(vec![0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0]),
         )?;
-        let queued_bytes = IntGauge::new("millstream_collect_queued_bytes", "Bytes queued for the log and not yet durable")?;
+        let queued_bytes =
+            IntGauge::new("millstream_collect_queued_bytes", "Bytes queued for the log and not yet durable")?;
         registry.register(Box::new(accepted.clone()))?;
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(append_seconds.clone()))?;

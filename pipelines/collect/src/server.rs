@@ -87,7 +87,12 @@ async fn ready(State(collector): State<Arc<Collector>>) -> Response {
 ///
 /// # Errors
 /// Where the address or the TLS files cannot be used.
-pub async fn serve(address: SocketAddr, tls: Option<&TlsFiles>, routes: Router, handle: Handle<SocketAddr>) -> Result<(), ServeError> {
+pub async fn serve(
+    address: SocketAddr,
+    tls: Option<&TlsFiles>,
+    routes: Router,
+    handle: Handle<SocketAddr>,
+) -> Result<(), ServeError> {
     let service = routes.into_make_service_with_connect_info::<SocketAddr>();
     let listening = |source| ServeError::Listen { address, source };
     match tls {
@@ -95,10 +100,12 @@ pub async fn serve(address: SocketAddr, tls: Option<&TlsFiles>, routes: Router, 
         Some(files) => {
             // A second provider installed by somebody else in the process serves as well.
             let _ = rustls::crypto::ring::default_provider().install_default();
-            let config = RustlsConfig::from_pem_file(&files.certificate, &files.key).await.map_err(|source| ServeError::Tls {
-                certificate: files.certificate.display().to_string(),
-                key: files.key.display().to_string(),
-                source,
+            let config = RustlsConfig::from_pem_file(&files.certificate, &files.key).await.map_err(|source| {
+                ServeError::Tls {
+                    certificate: files.certificate.display().to_string(),
+                    key: files.key.display().to_string(),
+                    source,
+                }
             })?;
             axum_server::bind_rustls(address, config).handle(handle).serve(service).await.map_err(listening)
         }
