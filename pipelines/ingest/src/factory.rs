@@ -1,0 +1,78 @@
+//! Makes ingest stages, one for each partition of the input.
+
+use std::sync::Arc;
+
+use millstream_runtime::{Stage, StageFactory};
+use millstream_schemas::Tick;
+use millstream_transports::TopicSpec;
+
+use crate::config::IngestConfig;
+use crate::fates::FateTotals;
+use crate::stage::IngestStage;
+
+/// Index of `events` among the outputs.
+pub const OUT_EVENTS: u16 = 0;
+/// Index of `events.rejected` among the outputs.
+pub const OUT_REJECTED: u16 = 1;
+/// Index of `identity` among the outputs.
+pub const OUT_IDENTITY: u16 = 2;
+/// Index of `events.collected` among the outputs: ticks go there.
+pub const OUT_COLLECTED: u16 = 3;
+
+/// What the stages of one process share; nothing in it can change an output.
+#[derive(Debug)]
+pub struct Shared {
+    /// Settings.
+    pub config: IngestConfig,
+    /// Fates of committed epochs, for metrics.
+    pub totals: FateTotals,
+}
+
+/// Makes ingest stages.
+#[derive(Debug, Clone)]
+pub struct IngestFactory {
+    shared: Arc<Shared>,
+}
+
+impl IngestFactory {
+    /// A factory of stages with these settings.
+    pub fn new(config: IngestConfig) -> Self {
+        Self { shared: Arc::new(Shared { config, totals: FateTotals::default() }) }
+    }
+
+    /// What became of the records of this process, for metrics.
+    pub fn fates(&self) -> &FateTotals {
+        &self.shared.totals
+    }
+
+    /// As [`StageFactory::make`], with the concrete type.
+    pub fn stage(&self, partition: u32) -> IngestStage {
+        IngestStage::new(Arc::clone(&self.shared), partition)
+    }
+}
+
+impl StageFactory for IngestFactory {
+    fn name(&self) -> &'static str {
+        "ingest"
+    }
+
+    fn inputs(&self) -> Vec<TopicSpec> {
+        vec![self.shared.config.topics.collected.clone()]
+    }
+
+    fn outputs(&self) -> Vec<TopicSpec> {
+        let topics = &self.shared.config.topics;
+        vec![topics.events.clone(), topics.rejected.clone(), topics.identity.clone(), topics.collected.clone()]
+    }
+
+    fn make(&self, partition: u32) -> Box<dyn Stage> {
+        Box::new(self.stage(partition))
+    }
+
+    fn tick(&self, now_ms: i64) -> Option<(u16, Vec<u8>)> {
+        let mut value = Vec::with_capacity(32);
+        let schema_id = self.shared.config.schema_ids.to_wire(Tick::ID);
+        Tick { origin: "live", time: now_ms }.encode_framed(schema_id, &mut value);
+        Some((OUT_COLLECTED, value))
+    }
+}

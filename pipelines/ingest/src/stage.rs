@@ -1,0 +1,182 @@
+//! The stage: one partition of the input, its state, and what one record does to it.
+
+use std::sync::Arc;
+
+use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
+use millstream_runtime::{Diversion, Outputs, Stage};
+use millstream_schemas::input::{InputError, Reason};
+use millstream_schemas::{Collected, Control};
+use millstream_transports::RecordRef;
+
+use crate::accept::Steps;
+use crate::classify::Classifier;
+use crate::decode::{Incoming, decode};
+use crate::dedup::Dedup;
+use crate::emit::Emitter;
+use crate::factory::Shared;
+use crate::fates::{Fate, Fates};
+use crate::identity::Identities;
+use crate::reject::{reject, whole};
+use crate::watermark::Watermark;
+
+/// The symbol of records that an import wrote.
+const IMPORT: &str = "import";
+
+/// State that is saved by copying.
+#[derive(Debug, Clone, Copy, Default)]
+struct Small {
+    watermark: Watermark,
+    fates: Fates,
+}
+
+/// Ingest for one partition of `events.collected`.
+#[derive(Debug)]
+pub struct IngestStage {
+    shared: Arc<Shared>,
+    partition: u32,
+    sites: Sites,
+    dedup: Dedup,
+    identities: Identities,
+    classifier: Classifier,
+    now: Small,
+    committed: Small,
+}
+
+impl IngestStage {
+    /// A stage with empty state; made by the factory.
+    pub(crate) fn new(shared: Arc<Shared>, partition: u32) -> Self {
+        let config = &shared.config;
+        Self {
+            partition,
+            sites: Sites::new(),
+            dedup: Dedup::new(config.dedup_horizon_ms, config.dedup_budget_bytes),
+            identities: Identities::new(config.max_identities),
+            classifier: Classifier::new(),
+            now: Small::default(),
+            committed: Small::default(),
+            shared,
+        }
+    }
+
+    /// What became of the records so far, those of the current epoch included.
+    pub fn fates(&self) -> &Fates {
+        &self.now.fates
+    }
+
+    fn collected(&mut self, record: RecordRef<'_>, collected: &Collected<'_>, out: &mut Outputs) {
+        self.observe(collected.received_at, collected.origin != IMPORT);
+        let mut steps = Steps {
+            shared: &self.shared,
+            sites: &self.sites,
+            dedup: &mut self.dedup,
+            identities: &mut self.identities,
+            classifier: &mut self.classifier,
+            fates: &mut self.now.fates,
+        };
+        let fate = match steps.run(record, collected, out) {
+            Ok(fate) => fate,
+            Err(error) => {
+                reject(&self.shared, record, Some(collected), &error, out);
+                Fate::Rejected
+            }
+        };
+        self.now.fates.count(fate);
+        self.announce(record, false, out);
+    }
+
+    fn control(&mut self, control: &Control<'_>) -> Result<Fate, InputError> {
+        // Kinds for other stages are copied here too, and do nothing here.
+        if control.kind == SITE_CONFIG_KIND {
+            self.sites
+                .apply(control.site, control.number, control.effective_at, control.body)
+                .map_err(|error| refused_setting(&error))?;
+            self.dedup.widen(self.sites.get(control.site).horizon_ms);
+        }
+        Ok(Fate::Applied)
+    }
+
+    fn observe(&mut self, time_ms: i64, live: bool) {
+        let bound_ms = if live { self.shared.config.watermark_bound_ms } else { 0 };
+        self.now.watermark.observe(time_ms, bound_ms);
+        if live {
+            // An import's times are history: they say nothing about how long ago an id was received.
+            self.dedup.advance(time_ms);
+        }
+    }
+
+    fn announce(&mut self, record: RecordRef<'_>, tick: bool, out: &mut Outputs) {
+        if let Some(time_ms) = self.now.watermark.announce(tick) {
+            Emitter { shared: &self.shared, record, out }.watermark(self.partition, time_ms);
+        }
+    }
+}
+
+#[cold]
+fn refused_setting(error: &SiteConfigError) -> InputError {
+    let (reason, field) = match error {
+        SiteConfigError::Malformed { .. } => (Reason::WrongType, ""),
+        SiteConfigError::OutOfRange { field, .. } => (Reason::OutOfRange, *field),
+        SiteConfigError::TooMany { .. } => (Reason::OutOfRange, "site"),
+    };
+    InputError { reason, field: field.into(), detail: error.to_string().into() }
+}
+
+impl Stage for IngestStage {
+    fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
+        let decided = match decode(record.value, &self.shared.config.schema_ids) {
+            Ok(Incoming::Collected(collected)) => return self.collected(record, &collected, out),
+            Ok(Incoming::Tick(tick)) => {
+                self.observe(tick.time, tick.origin != IMPORT);
+                self.announce(record, true, out);
+                Ok(Fate::Applied)
+            }
+            Ok(Incoming::Control(control)) => self.control(&control),
+            Err(error) => Err(error),
+        };
+        let fate = decided.unwrap_or_else(|error| {
+            reject(&self.shared, record, None, &error, out);
+            Fate::Rejected
+        });
+        self.now.fates.count(fate);
+    }
+
+    fn divert(&mut self, record: RecordRef<'_>, why: &Diversion, out: &mut Outputs) {
+        let Diversion::Panic(message) = why;
+        let error = whole(Reason::OperatorPanic, format!("{message}; please report it, and send the event again"));
+        let incoming = decode(record.value, &self.shared.config.schema_ids);
+        let collected = match &incoming {
+            Ok(Incoming::Collected(collected)) => Some(collected),
+            _ => None,
+        };
+        reject(&self.shared, record, collected, &error, out);
+        self.now.fates.count(Fate::Rejected);
+    }
+
+    fn commit_epoch(&mut self) {
+        self.sites.commit();
+        self.dedup.commit();
+        self.identities.commit();
+        self.shared.totals.add(&self.committed.fates, &self.now.fates);
+        self.committed = self.now;
+    }
+
+    fn undo_epoch(&mut self) {
+        self.sites.undo();
+        self.dedup.undo();
+        self.identities.undo();
+        self.now = self.committed;
+    }
+
+    fn state_keys(&self) -> usize {
+        self.identities.len()
+    }
+
+    fn blocked(&self) -> Option<String> {
+        let ids = self.dedup.over_budget().map(|over| over.to_string());
+        ids.or_else(|| self.identities.over_budget().map(|over| over.to_string()))
+    }
+
+    fn undo_bytes(&self) -> usize {
+        self.dedup.undo_bytes() + self.identities.undo_bytes()
+    }
+}
