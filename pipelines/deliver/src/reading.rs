@@ -1,0 +1,65 @@
+//! What becomes of one record.
+
+use millstream_schemas::{SchemaIds, Value, by_id, frame, visit};
+
+use crate::routes::Route;
+
+/// A record's fate.
+#[derive(Debug)]
+pub(crate) enum Fate<'a> {
+    /// A row, with its values in schema order.
+    Row(Vec<Value<'a>>),
+    /// A row that this sink must not see.
+    Filtered,
+    /// Carries no row by design.
+    Skipped,
+    /// Cannot be read.
+    Rejected(Reject),
+}
+
+/// Why a record cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reject {
+    /// Machine-readable reason.
+    pub(crate) reason: &'static str,
+    /// The field at fault, where one is.
+    pub(crate) field: Option<&'static str>,
+    /// What was wrong.
+    pub(crate) detail: String,
+}
+
+/// Reads one record of a route's topic.
+pub(crate) fn read<'a>(route: &Route, ids: &SchemaIds, required_purposes: i32, value: &'a [u8]) -> Fate<'a> {
+    let reject = |reason, field, detail| Fate::Rejected(Reject { reason, field, detail });
+    if value.is_empty() {
+        // A tombstone ends a key on a compacted topic; its retracted revision came as a row before it.
+        return Fate::Skipped;
+    }
+    let (wire_id, body) = match frame::split(value) {
+        Ok(split) => split,
+        Err(error) => return reject("corrupt_frame", None, error.to_string()),
+    };
+    let id = ids.from_wire(wire_id);
+    if id != route.schema.id {
+        return match by_id(id) {
+            Some(other) if other.table.is_none() => Fate::Skipped,
+            Some(other) => reject(
+                "unexpected_schema",
+                None,
+                format!("record {} does not belong into topic {}", other.name, route.topic),
+            ),
+            None => reject("unknown_schema", None, format!("no schema has id {wire_id}; a newer version may know it")),
+        };
+    }
+    let mut values = Vec::with_capacity(route.schema.fields.len());
+    if let Err(error) = visit(route.schema, body, &mut |_, value| values.push(value)) {
+        let field = (!error.field.is_empty()).then_some(error.field);
+        return reject("undecodable", field, error.to_string());
+    }
+    let consent = match route.consent_position.and_then(|position| values.get(position)) {
+        Some(Value::Int(bits)) => *bits,
+        // No consent field: not about a person's behaviour (dead letters, identities).
+        _ => required_purposes,
+    };
+    if consent & required_purposes == required_purposes { Fate::Row(values) } else { Fate::Filtered }
+}

@@ -1,0 +1,54 @@
+//! What was delivered, for metrics and summaries.
+
+use std::collections::BTreeMap;
+
+/// Counters since the deliverer was opened; they only rise.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeliverStats {
+    /// By table.
+    pub tables: BTreeMap<&'static str, TableStats>,
+    /// Records that carry no row by design: control, watermarks, hand-overs and the like.
+    pub skipped: u64,
+    /// Records that ended in the dead-letter topic.
+    pub rejected: u64,
+    /// Batches that were rebuilt from their intent after a restart or a rebalance.
+    pub rebuilt: u64,
+    /// Failed attempts to insert.
+    pub failed_inserts: u64,
+    /// Times that the log's retention may have removed records before they were delivered.
+    pub possible_gaps: u64,
+    /// Times that this member was fenced and joined anew.
+    pub rejoins: u64,
+}
+
+/// Counters of one table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TableStats {
+    /// Rows delivered.
+    pub rows: u64,
+    /// Batches delivered.
+    pub batches: u64,
+    /// Rows kept back because consent for one of the sink's purposes is missing.
+    pub filtered: u64,
+}
+
+impl DeliverStats {
+    /// Rows delivered, all tables.
+    pub fn rows(&self) -> u64 {
+        self.tables.values().map(|table| table.rows).sum()
+    }
+
+    /// Batches delivered, all tables.
+    pub fn batches(&self) -> u64 {
+        self.tables.values().map(|table| table.batches).sum()
+    }
+
+    /// Rows kept back, all tables.
+    pub fn filtered(&self) -> u64 {
+        self.tables.values().map(|table| table.filtered).sum()
+    }
+
+    pub(crate) fn table(&mut self, table: &'static str) -> &mut TableStats {
+        self.tables.entry(table).or_default()
+    }
+}
