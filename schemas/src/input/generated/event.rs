@@ -432,7 +432,7 @@ fn read_order<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<Input
             "shipping" => shipping = values::decimal(s).in_field("order.shipping")?,
             "discount" => discount = values::decimal(s).in_field("order.discount")?,
             "coupon" => coupon = values::string(s, 256).in_field("order.coupon")?,
-            "lines" => lines = values::lines(s, extra, "order.lines", 500, read_line).in_field("order.lines")?,
+            "lines" => lines = values::lines(s, extra, "order.lines", 2000, read_line).in_field("order.lines")?,
             _ => extra.push(Extra::read("order", key, s)?),
         }
     }
@@ -453,7 +453,7 @@ fn read_refund<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<Inpu
             "order_id" => order_id = values::string(s, 128).in_field("refund.order_id")?,
             "amount" => amount = values::decimal(s).in_field("refund.amount")?,
             "currency" => currency = values::currency(s).in_field("refund.currency")?,
-            "lines" => lines = values::lines(s, extra, "refund.lines", 500, read_line).in_field("refund.lines")?,
+            "lines" => lines = values::lines(s, extra, "refund.lines", 2000, read_line).in_field("refund.lines")?,
             _ => extra.push(Extra::read("refund", key, s)?),
         }
     }
