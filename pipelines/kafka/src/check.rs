@@ -148,7 +148,7 @@ pub(crate) fn check(config: &KafkaConfig, topics: &[TopicSpec]) -> Result<CheckR
         .map_err(|error| CheckError::Configuration(error.to_string()))?
         .create_with_context(Quiet::default())
         .map_err(|error| CheckError::Configuration(describe("starting a client", &error, None).to_string()))?;
-    let metadata = connect(&client)?;
+    let metadata = connect(config, &client)?;
     let mut warnings = Vec::new();
     let admin = admin::client(config).map_err(|error| CheckError::Other(error.to_string()))?;
     if let Some(broker) = metadata.brokers().first() {
@@ -164,7 +164,7 @@ pub(crate) fn check(config: &KafkaConfig, topics: &[TopicSpec]) -> Result<CheckR
 }
 
 /// Asks until somebody answers. A failed login reaches only the error callback, which polling serves; the question just times out.
-fn connect(client: &BaseConsumer<Quiet>) -> Result<Metadata, CheckError> {
+fn connect(config: &KafkaConfig, client: &BaseConsumer<Quiet>) -> Result<Metadata, CheckError> {
     let deadline = Instant::now() + CONNECT;
     loop {
         let answer = client.fetch_metadata(None, STEP);
@@ -187,7 +187,8 @@ fn connect(client: &BaseConsumer<Quiet>) -> Result<Metadata, CheckError> {
             return Err(CheckError::Permission(error.to_string()));
         }
         if Instant::now() >= deadline {
-            return Err(CheckError::Unreachable(client.context().errors.explanation().unwrap_or_else(|| error.to_string())));
+            let reason = client.context().errors.explanation().unwrap_or_else(|| error.to_string());
+            return Err(CheckError::Unreachable(format!("{}: {reason}", config.brokers)));
         }
     }
 }

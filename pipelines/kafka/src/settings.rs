@@ -29,6 +29,17 @@ pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig
     }
     let kbytes = config.fetch_queue_kbytes.to_string();
     config.set_default(&mut client, "queued.max.messages.kbytes", &kbytes);
+    match config.group_protocol {
+        GroupProtocol::Classic => {
+            client.set("group.protocol", "classic").set("session.timeout.ms", config.session_timeout_ms.to_string());
+            let heartbeat_ms = (config.session_timeout_ms / 3).clamp(1, 3_000).to_string();
+            config.set_default(&mut client, "heartbeat.interval.ms", &heartbeat_ms);
+        }
+        // Session and heartbeat are the broker's.
+        GroupProtocol::Consumer => {
+            client.set("group.protocol", "consumer");
+        }
+    }
     Ok(client)
 }
 
@@ -42,18 +53,9 @@ pub(crate) fn group_member(config: &KafkaConfig, group: &str, instance_id: &str)
     let mut client = consumer(config, group)?;
     client.set("group.instance.id", instance_id);
     match config.group_protocol {
-        GroupProtocol::Classic => {
-            client
-                .set("group.protocol", "classic")
-                .set("partition.assignment.strategy", "range")
-                .set("session.timeout.ms", config.session_timeout_ms.to_string());
-            let heartbeat_ms = (config.session_timeout_ms / 3).clamp(1, 3_000).to_string();
-            config.set_default(&mut client, "heartbeat.interval.ms", &heartbeat_ms);
-        }
-        GroupProtocol::Consumer => {
-            client.set("group.protocol", "consumer").set("group.remote.assignor", "range");
-        }
-    }
+        GroupProtocol::Classic => client.set("partition.assignment.strategy", "range"),
+        GroupProtocol::Consumer => client.set("group.remote.assignor", "range"),
+    };
     Ok(client)
 }
 
@@ -77,6 +79,9 @@ pub(crate) fn transactional(config: &KafkaConfig, transactional_id: &str) -> Res
     client
         .set("transactional.id", transactional_id)
         .set("transaction.timeout.ms", config.transaction_timeout_ms.to_string())
+        // librdkafka wants a request to end before the transaction does.
+        .set("socket.timeout.ms", config.transaction_timeout_ms.to_string())
+        .set("message.timeout.ms", config.transaction_timeout_ms.to_string())
         // Successful deliveries need no event of their own: the commit tells. It also frees flushing from waiting for polls.
         .set("delivery.report.only.error", "true");
     for (key, value) in [

@@ -27,6 +27,18 @@ pub(crate) trait Inquirer {
     type Events: ConsumerContext;
     fn consumer(&self) -> &BaseConsumer<Self::Events>;
     fn errors(&self) -> &ErrorLog;
+
+    /// What explains a failure best: the call itself often only times out.
+    fn explanation(&self) -> Option<String> {
+        // Without partitions there are no records to lose, and polling serves what came in the background. One with partitions is
+        // polled anyway.
+        if self.consumer().assignment().is_ok_and(|owned| owned.count() == 0) && self.consumer().subscription().is_ok_and(|topics| topics.count() == 0) {
+            while let Some(event) = self.consumer().poll(Duration::from_millis(1)) {
+                drop(event);
+            }
+        }
+        self.errors().explanation()
+    }
 }
 
 impl Inquirer for GroupConsumer {
@@ -54,7 +66,7 @@ pub(crate) fn partition_count<I: Inquirer>(from: &I, topic: &str) -> Result<u32>
     let metadata = from
         .consumer()
         .fetch_metadata(Some(topic), REQUEST)
-        .map_err(|error| describe(&format!("asking about topic {topic}"), &error, from.errors().explanation()))?;
+        .map_err(|error| describe(&format!("asking about topic {topic}"), &error, from.explanation()))?;
     let unknown = || TransportError::UnknownTopic(topic.to_owned());
     let found = metadata.topics().iter().find(|found| found.name() == topic).ok_or_else(unknown)?;
     if let Some(error) = found.error() {
@@ -75,7 +87,7 @@ pub(crate) fn watermarks<I: Inquirer>(from: &I, topic: &str, partition: i32) -> 
     let (low, high) = from
         .consumer()
         .fetch_watermarks(topic, partition, REQUEST)
-        .map_err(|error| describe(&format!("asking for the ends of {topic}[{partition}]"), &error, from.errors().explanation()))?;
+        .map_err(|error| describe(&format!("asking for the ends of {topic}[{partition}]"), &error, from.explanation()))?;
     Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
 }
 
@@ -84,7 +96,7 @@ pub(crate) fn committed<I: Inquirer>(from: &I, topic: &str, partition: i32) -> R
     let doing = || format!("asking for the committed offset of {topic}[{partition}]");
     let deadline = Instant::now() + STABLE;
     loop {
-        let failed = |error: &KafkaError| describe(&doing(), error, from.errors().explanation());
+        let failed = |error: &KafkaError| describe(&doing(), error, from.explanation());
         let list = list_of(&[(topic.to_owned(), partition)], Offset::Invalid).map_err(|error| failed(&error))?;
         let answer = from.consumer().committed_offsets(list, REQUEST).and_then(|list| {
             let elements = list.elements();

@@ -7,6 +7,7 @@ use millstream_transports::{
     Appender, Committed, Member, MemberConfig, Reader, Result, TopicSpec, Transactions, Transport, TransportError,
 };
 use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::BaseConsumer;
 
 use crate::appender::KafkaAppender;
@@ -56,6 +57,8 @@ impl KafkaTransport {
 
 fn inquirer(config: &KafkaConfig, group: &str) -> Result<BaseConsumer<Quiet>> {
     settings::consumer(config, group)?
+        // Polled only now and then, so that log lines would pile up; errors are kept and bounded.
+        .set_log_level(RDKafkaLogLevel::Critical)
         .create_with_context(Quiet::default())
         .map_err(|error| describe("starting a client", &error, None))
 }
