@@ -1,9 +1,9 @@
 //! The in-memory log: what simulation, benchmarks and fast tests run on. It forgets what was not synced when told to crash, and
-//! shows on request every fault that a real broker shows ([`crate::Faults`]).
+//! shows on request every fault that a real broker shows ([`crate::Faults`]). It keeps everything until [`MemoryLog::trim`] drops it.
 
 use crate::local::store::{AtomicWrite, Image, PartitionRef, PlacedChunk, Store};
 use crate::local::{LocalLog, LocalOptions, WriteMode};
-use crate::{Committed, Result, TopicSpec, TransportError};
+use crate::{Result, TopicSpec, TransportError};
 
 /// Keeps nothing: the log itself holds every record.
 #[derive(Debug, Clone, Copy, Default)]
@@ -80,13 +80,5 @@ impl MemoryLog {
     /// options and the plan of faults go on.
     pub fn crash(&self) -> Self {
         self.crash_inline(MemoryStore)
-    }
-
-    /// Sets a group's offset from outside, as an operator's tool can on a real broker, without any check of ownership.
-    pub fn commit_foreign(&self, group: &str, topic: &str, partition: u32, committed: Committed) -> Result<()> {
-        let place = self.handle.partition(topic, partition)?;
-        let mut coordinator = self.handle.coordinator.lock();
-        coordinator.group(group).offsets.insert((place.topic_id, place.index), committed);
-        Ok(())
     }
 }

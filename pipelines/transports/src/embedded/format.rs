@@ -6,12 +6,12 @@
 //! | `t` topic name | topic id u32, partitions u32, retention tag u8, retention i64 |
 //! | `o` topic id u32, partition u32, group | offset u64, metadata |
 //! | `s` topic id u32, partition u32 | earliest offset u64 (absent: 0) |
-//! | `q` sequence u64 | empty: one for each of the last writes, the chain that shows a lost one |
+//! | `q` sequence u64 | one for each of the last writes, the chain that shows a lost one; holds the [`seal`] of each offset written |
 //! | `c` topic id u32, partition u32, base offset u64 | chunk |
 //!
 //! Numbers in keys are big-endian, so that keys sort as offsets do; numbers in values are little-endian.
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::local::Chunk;
 use crate::local::store::PlacedChunk;
@@ -123,6 +123,22 @@ pub(crate) fn offset_value(committed: &Committed) -> Vec<u8> {
     let mut value = committed.offset.to_le_bytes().to_vec();
     value.extend_from_slice(committed.metadata.as_bytes());
     value
+}
+
+/// Hashes of an offset's key and value, as the chain of writes keeps them: by them an older offset that came back is noticed.
+pub(crate) fn seal(key: &[u8], value: &[u8]) -> (u64, u64) {
+    (xxh3_64(key), xxh3_64(value))
+}
+
+pub(crate) fn seals_value(seals: &[(u64, u64)]) -> Vec<u8> {
+    seals.iter().flat_map(|(key, value)| [key.to_le_bytes(), value.to_le_bytes()]).flatten().collect()
+}
+
+pub(crate) fn seals_from(value: &[u8]) -> impl Iterator<Item = (u64, u64)> {
+    value.chunks(16).filter_map(|seal| {
+        let mut seal = Cut(seal);
+        Some((seal.u64()?, seal.u64()?))
+    })
 }
 
 /// Group, topic id, partition and position.

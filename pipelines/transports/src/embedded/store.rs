@@ -1,17 +1,19 @@
 //! Chunks, offsets and topics in a log-structured store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use fjall::{Database, Keyspace, KeyspaceCreateOptions, KvSeparationOptions, PersistMode};
+
+use parking_lot::Mutex;
 
 use super::EmbeddedSync;
 use super::directory::DirectoryLock;
 use super::format::{
     Cut, FORMAT_KEY, FORMAT_VERSION, OFFSET, SEQUENCE, TOPIC, chunk_from, chunk_key, chunk_value, offset_from,
-    offset_key, offset_value, sequence_key, start_key, topic_from, topic_key, topic_value,
+    offset_key, offset_value, seal, seals_from, seals_value, sequence_key, start_key, topic_from, topic_key,
+    topic_value,
 };
 use super::witness::Witness;
 use crate::local::PartitionImage;
@@ -34,7 +36,8 @@ pub struct FjallStore {
     log: Keyspace,
     database: Database,
     witness: Witness,
-    sequence: AtomicU64,
+    /// Number of the last write. Held while one is on its way.
+    sequence: Mutex<u64>,
     mode: PersistMode,
     sync: EmbeddedSync,
     // Last, so that the directory is let go of when all else is closed.
@@ -77,10 +80,10 @@ impl FjallStore {
             EmbeddedSync::EveryCommit => PersistMode::SyncData,
             EmbeddedSync::Never => PersistMode::Buffer,
         };
-        let store = Self { log, database, witness, sequence: AtomicU64::new(0), mode, sync, _lock: lock };
+        let store = Self { log, database, witness, sequence: Mutex::new(0), mode, sync, _lock: lock };
         store.check_format(vouched)?;
-        store.check_sequences(vouched)?;
-        let image = store.load()?;
+        let seals = store.check_sequences(vouched)?;
+        let image = store.load(&seals)?;
         Ok((store, image))
     }
 
@@ -104,12 +107,16 @@ impl FjallStore {
         }
     }
 
-    /// Writes are numbered from 1 on; the last ones must all be there, up to what was acknowledged.
-    fn check_sequences(&self, vouched: u64) -> Result<()> {
+    /// Writes are numbered from 1 on; the last ones must all be there, up to what was acknowledged. Returns the newest seal of
+    /// every offset that they wrote.
+    fn check_sequences(&self, vouched: u64) -> Result<HashMap<u64, u64>> {
+        let mut seals = HashMap::new();
         let mut last: Option<u64> = None;
         let mut count = 0u64;
         for guard in self.log.prefix([SEQUENCE]) {
-            let key = guard.key().map_err(|e| store_error("reading the numbers of the last writes", &e))?;
+            let (key, value) =
+                guard.into_inner().map_err(|e| store_error("reading the numbers of the last writes", &e))?;
+            seals.extend(seals_from(&value));
             let number = key.get(1..).and_then(|number| number.try_into().ok()).map(u64::from_be_bytes);
             let number = number.ok_or_else(|| damaged("the number of a write is malformed"))?;
             if let Some(last) = last
@@ -129,11 +136,34 @@ impl FjallStore {
                 "the journal ends with write {last}, but write {vouched} was acknowledged; restore the data directory from a copy"
             )));
         }
-        self.sequence.store(last, Ordering::Relaxed);
+        *self.sequence.lock() = last;
+        Ok(seals)
+    }
+
+    /// Writes a batch as the next numbered write: atomic, and synced when this returns.
+    fn commit(&self, during: &str, seals: &[(u64, u64)], fill: impl FnOnce(&mut fjall::OwnedWriteBatch)) -> Result<()> {
+        let mut last = self.sequence.lock();
+        let sequence = *last + 1;
+        let mut batch = self.database.batch().durability(Some(self.mode));
+        batch.insert(&self.log, sequence_key(sequence), seals_value(seals));
+        if let Some(old) = sequence.checked_sub(KEPT_SEQUENCES).filter(|&old| old > 0) {
+            batch.remove(&self.log, sequence_key(old));
+        }
+        fill(&mut batch);
+        batch.commit().map_err(|e| store_error(during, &e))?;
+        *last = sequence;
+        // A witness that cannot be written says less; what it would vouch for is durable all the same.
+        let noted = self.witness.note(sequence).and_then(|()| {
+            let sync = self.sync == EmbeddedSync::EveryCommit && sequence.is_multiple_of(WITNESS_SYNC_EVERY);
+            if sync { self.witness.sync() } else { Ok(()) }
+        });
+        if let Err(error) = noted {
+            tracing::warn!(%error, sequence, "the log's witness file cannot be written");
+        }
         Ok(())
     }
 
-    fn load(&self) -> Result<Image> {
+    fn load(&self, seals: &HashMap<u64, u64>) -> Result<Image> {
         let mut image = Image::default();
         let mut by_id: BTreeMap<u32, TopicSpec> = BTreeMap::new();
         for guard in self.log.prefix([TOPIC]) {
@@ -149,9 +179,11 @@ impl FjallStore {
         }
         for guard in self.log.prefix([OFFSET]) {
             let (key, value) = guard.into_inner().map_err(|e| store_error("reading the committed offsets", &e))?;
-            let offset = offset_from(&key, &value);
+            let (key_hash, value_hash) = seal(&key, &value);
+            let sealed = seals.get(&key_hash).is_none_or(|newest| *newest == value_hash);
+            let offset = offset_from(&key, &value).filter(|_| sealed);
             let (group, topic_id, partition, committed) =
-                offset.ok_or_else(|| damaged("a committed offset is malformed"))?;
+                offset.ok_or_else(|| damaged("a committed offset is not the one written last"))?;
             image.offsets.push(OffsetWrite { group, topic_id, partition, committed });
         }
         Ok(image)
@@ -217,37 +249,25 @@ impl Store for FjallStore {
     const CACHE_BYTES: usize = 512 << 10;
 
     fn put_topic(&self, id: u32, spec: &TopicSpec) -> Result<()> {
-        let mut batch = self.database.batch().durability(Some(self.mode));
-        batch.insert(&self.log, topic_key(&spec.name), topic_value(id, spec));
-        batch.commit().map_err(|e| store_error("writing a topic", &e))
+        self.commit("writing a topic", &[], |batch| {
+            batch.insert(&self.log, topic_key(&spec.name), topic_value(id, spec));
+        })
     }
 
     fn write(&self, write: &AtomicWrite) -> Result<()> {
-        // One writer at a time, so nothing comes between.
-        let sequence = self.sequence.load(Ordering::Relaxed) + 1;
-        let mut batch = self.database.batch().durability(Some(self.mode));
-        batch.insert(&self.log, sequence_key(sequence), []);
-        if let Some(old) = sequence.checked_sub(KEPT_SEQUENCES).filter(|&old| old > 0) {
-            batch.remove(&self.log, sequence_key(old));
-        }
-        for placed in &write.chunks {
-            batch.insert(&self.log, chunk_key(placed.topic_id, placed.partition, placed.base), chunk_value(placed));
-        }
-        for offset in &write.offsets {
-            let key = offset_key(offset.topic_id, offset.partition, &offset.group);
-            batch.insert(&self.log, key, offset_value(&offset.committed));
-        }
-        batch.commit().map_err(|e| store_error("writing", &e))?;
-        self.sequence.store(sequence, Ordering::Relaxed);
-        // A witness that cannot be written says less; what it would vouch for is durable all the same.
-        let noted = self.witness.note(sequence).and_then(|()| {
-            let sync = self.sync == EmbeddedSync::EveryCommit && sequence.is_multiple_of(WITNESS_SYNC_EVERY);
-            if sync { self.witness.sync() } else { Ok(()) }
-        });
-        if let Err(error) = noted {
-            tracing::warn!(%error, sequence, "the log's witness file cannot be written");
-        }
-        Ok(())
+        let offset = |offset: &OffsetWrite| {
+            (offset_key(offset.topic_id, offset.partition, &offset.group), offset_value(&offset.committed))
+        };
+        let offsets: Vec<(Vec<u8>, Vec<u8>)> = write.offsets.iter().map(offset).collect();
+        let seals: Vec<(u64, u64)> = offsets.iter().map(|(key, value)| seal(key, value)).collect();
+        self.commit("writing", &seals, |batch| {
+            for placed in &write.chunks {
+                batch.insert(&self.log, chunk_key(placed.topic_id, placed.partition, placed.base), chunk_value(placed));
+            }
+            for (key, value) in offsets {
+                batch.insert(&self.log, key, value);
+            }
+        })
     }
 
     fn read(&self, at: PartitionRef<'_>, offset: u64, earliest: u64, max_bytes: usize) -> Result<Vec<PlacedChunk>> {
@@ -283,7 +303,7 @@ impl Store for FjallStore {
 
     fn trim(&self, at: PartitionRef<'_>, earliest: u64, before_ms: i64, stable_end: u64) -> Result<Option<u64>> {
         let range = chunk_key(at.topic_id, at.partition, 0)..=chunk_key(at.topic_id, at.partition, u64::MAX);
-        let mut batch = self.database.batch().durability(Some(self.mode));
+        let mut old = Vec::new();
         let mut start = earliest;
         for guard in self.log.range(range).take(TRIM_CHUNKS) {
             let placed = self.chunk_of(at, guard)?;
@@ -291,12 +311,16 @@ impl Store for FjallStore {
             if placed.chunk.max_timestamp_ms >= before_ms || end > stable_end {
                 break;
             }
-            batch.remove(&self.log, chunk_key(at.topic_id, at.partition, placed.base));
+            old.push(chunk_key(at.topic_id, at.partition, placed.base));
             start = end;
         }
         if start > earliest {
-            batch.insert(&self.log, start_key(at.topic_id, at.partition), start.to_le_bytes());
-            batch.commit().map_err(|e| store_error("dropping old records", &e))?;
+            self.commit("dropping old records", &[], |batch| {
+                for key in old {
+                    batch.remove(&self.log, key);
+                }
+                batch.insert(&self.log, start_key(at.topic_id, at.partition), start.to_le_bytes());
+            })?;
         }
         Ok(Some(start))
     }

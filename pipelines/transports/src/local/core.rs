@@ -32,15 +32,15 @@ impl Wake {
         self.changed.notify_all();
     }
 
-    /// Waits until something changed since `seen`; false when the deadline came first.
+    /// Waits until something changed since `seen`; false once the deadline has come, so that a busy log keeps nobody longer.
     pub(crate) fn wait(&self, seen: u64, deadline: Instant) -> bool {
         let mut version = self.version.lock();
         while *version == seen {
             if self.changed.wait_until(&mut version, deadline).timed_out() {
-                return *version != seen;
+                return false;
             }
         }
-        true
+        Instant::now() < deadline
     }
 }
 
@@ -144,7 +144,7 @@ impl<S: Store> Core<S> {
             let place = partition.reference();
             let chunks = self.store.read(place, cursor.offset, view.earliest, wanted)?;
             view.segments =
-                chunks.into_iter().map(|placed| Arc::new(Segment::new(placed.base, placed.chunk))).collect();
+                chunks.into_iter().map(|placed| Arc::new(Segment::whole(placed.base, placed.chunk))).collect();
         }
         for segment in &view.segments {
             if segment.copy_to(cursor, view.stable_end, limit, topic, partition.index, batch) {

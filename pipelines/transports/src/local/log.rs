@@ -142,6 +142,12 @@ impl<S: Store> LocalLog<S> {
         &self.handle.faults
     }
 
+    /// Sets a group's offset from outside, as an operator's tool can on a real broker, without any check of ownership.
+    pub fn commit_foreign(&self, group: &str, topic: &str, partition: u32, committed: Committed) -> Result<()> {
+        let place = self.handle.partition(topic, partition)?;
+        self.handle.commit_foreign(group, &place, committed)
+    }
+
     /// The offset after the last one that is durable or lost in this partition (Kafka's high watermark).
     pub fn end_offset(&self, topic: &str, partition: u32) -> Result<u64> {
         Ok(self.handle.partition(topic, partition)?.end())

@@ -97,7 +97,7 @@ impl<S: Store> LocalMember<S> {
             Some(Fault::MembershipLost) => {
                 self.coordinator(|coordinator, group, member| coordinator.group(group).remove(member));
             }
-            Some(Fault::ForeignOffsetCommit) => self.commit_foreign(),
+            Some(Fault::ForeignOffsetCommit) => self.commit_foreign()?,
             _ => {}
         }
         let seen = self.version;
@@ -162,11 +162,10 @@ impl<S: Store> LocalMember<S> {
     }
 
     /// What a careless tool could do to the group's offsets.
-    fn commit_foreign(&mut self) {
-        let Some(owned) = self.owned.first() else { return };
+    fn commit_foreign(&mut self) -> Result<()> {
+        let Some(owned) = self.owned.first() else { return Ok(()) };
         let committed = Committed { offset: owned.partition.earliest(), metadata: String::new() };
-        let place = (owned.partition.topic_id, owned.partition.index);
-        self.coordinator(|coordinator, group, _| coordinator.group(group).offsets.insert(place, committed));
+        self.producer.log.commit_foreign(&self.group, &owned.partition, committed)
     }
 
     fn fill(&mut self, batch: &mut Batch) -> Result<()> {

@@ -64,7 +64,9 @@ impl<S: Store> Producer<S> {
             return Err(TransportError::QueueFull { queued_bytes: self.bytes });
         }
         if self.unsettled {
-            return Err(TransportError::Other("the last commit's outcome is unknown: settle before sending".into()));
+            return Err(TransportError::Other(
+                "the last commit's outcome is unknown: settle it, or open the transactional id anew".into(),
+            ));
         }
         let buffers = self.buffers.get_mut(usize::from(append.topic));
         let Some(buffer) = buffers.and_then(|buffers| buffers.get_mut(append.partition as usize)) else {
@@ -240,6 +242,13 @@ fn take_over<S: Store>(log: &Core<S>, id: &str) -> u64 {
 }
 
 impl<S: Store> Core<S> {
+    /// Sets a group's offset without asking who owns the partition.
+    pub(crate) fn commit_foreign(&self, group: &str, place: &Partition, committed: Committed) -> Result<()> {
+        let (group, topic_id, partition) = (group.to_owned(), place.topic_id, place.index);
+        let offsets = vec![OffsetWrite { group, topic_id, partition, committed }];
+        self.write_and_wait(|waiter| Unit { parts: Vec::new(), offsets, transaction: None, waiter, queued_bytes: 0 })
+    }
+
     pub(crate) fn committed_in(&self, group: &str, place: &Partition) -> Result<Option<Committed>> {
         self.expire();
         let coordinator = self.coordinator.lock();

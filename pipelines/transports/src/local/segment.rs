@@ -57,16 +57,23 @@ impl Cursor {
 }
 
 impl Segment {
+    /// A segment for a chunk that is newly published: with room for more where the chunk is small.
     pub(crate) fn new(base: u64, chunk: Chunk) -> Self {
-        let id = NEXT_SEGMENT.fetch_add(1, Ordering::Relaxed);
         if chunk.bytes.len() >= OWN_SEGMENT_BYTES {
-            let runs = vec![Run { base, count: chunk.count, start: 0 }];
-            return Self { id, runs, bytes: chunk.bytes, max_timestamp_ms: chunk.max_timestamp_ms };
+            return Self::whole(base, chunk);
         }
+        let id = NEXT_SEGMENT.fetch_add(1, Ordering::Relaxed);
         let bytes = Vec::with_capacity(GATHERED_BYTES);
         let mut segment = Self { id, runs: Vec::new(), bytes, max_timestamp_ms: i64::MIN };
         segment.append(base, &chunk);
         segment
+    }
+
+    /// A segment that is exactly this chunk.
+    pub(crate) fn whole(base: u64, chunk: Chunk) -> Self {
+        let id = NEXT_SEGMENT.fetch_add(1, Ordering::Relaxed);
+        let runs = vec![Run { base, count: chunk.count, start: 0 }];
+        Self { id, runs, bytes: chunk.bytes, max_timestamp_ms: chunk.max_timestamp_ms }
     }
 
     /// Whether `chunk` still fits without moving what is there.

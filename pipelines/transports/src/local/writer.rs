@@ -2,6 +2,7 @@
 //! acknowledged.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex};
@@ -37,7 +38,18 @@ pub(crate) struct Part {
 /// Who waits for a unit.
 pub(crate) enum Waiter {
     Callback(Acknowledge),
-    Caller(Arc<Signal>),
+    Caller(Caller),
+}
+
+/// A thread that waits. It hears of a failure also when the writer dies with its unit in hand.
+pub(crate) struct Caller(Arc<Signal>);
+
+impl Drop for Caller {
+    fn drop(&mut self) {
+        self.0.set(Err(TransportError::Unavailable(
+            "the log's writer died; whether the write took place is not known".into(),
+        )));
+    }
 }
 
 /// What succeeds or fails as one.
@@ -53,14 +65,15 @@ pub(crate) struct Unit {
 
 /// Hands a result from the writing thread to the waiting one.
 #[derive(Default)]
-pub(crate) struct Signal {
+struct Signal {
     outcome: Mutex<Option<Result<()>>>,
     ready: Condvar,
 }
 
 impl Signal {
+    /// The first outcome counts.
     fn set(&self, outcome: Result<()>) {
-        *self.outcome.lock() = Some(outcome);
+        self.outcome.lock().get_or_insert(outcome);
         self.ready.notify_all();
     }
 
@@ -154,7 +167,7 @@ impl<S: Store> Core<S> {
     pub(crate) fn write_and_wait(&self, make: impl FnOnce(Waiter) -> Unit) -> Result<()> {
         self.check_alive()?;
         let signal = Arc::new(Signal::default());
-        let unit = make(Waiter::Caller(Arc::clone(&signal)));
+        let unit = make(Waiter::Caller(Caller(Arc::clone(&signal))));
         self.queue.waiting.lock().units.push_back(unit);
         match self.queue.mode {
             WriteMode::Inline | WriteMode::OnRequest => self.drain(),
@@ -192,7 +205,10 @@ impl<S: Store> Core<S> {
                     self.queue.filled.wait(&mut waiting);
                 }
             }
-            self.drain();
+            // After a panic the log ends; what waits is then refused by the next turn.
+            if catch_unwind(AssertUnwindSafe(|| self.drain())).is_err() {
+                self.end("the log's writer panicked; the outcome of its last write is not known");
+            }
         }
     }
 
@@ -203,8 +219,13 @@ impl<S: Store> Core<S> {
         }
         for (waiter, _, outcome) in done {
             match waiter {
-                Waiter::Callback(acknowledge) => acknowledge(outcome),
-                Waiter::Caller(signal) => signal.set(outcome),
+                Waiter::Callback(acknowledge) => {
+                    // A caller's mistake must not stop everybody's writes.
+                    if catch_unwind(AssertUnwindSafe(|| acknowledge(outcome))).is_err() {
+                        tracing::error!("an acknowledgement's callback panicked");
+                    }
+                }
+                Waiter::Caller(caller) => caller.0.set(outcome),
             }
         }
     }
@@ -247,7 +268,8 @@ impl<S: Store> Core<S> {
             ended.extend(unit.transaction);
             waiters.push((unit.waiter, unit.queued_bytes));
         }
-        if let Err(error) = self.store.write(&write) {
+        let empty = write.chunks.is_empty() && write.offsets.is_empty();
+        if !empty && let Err(error) = self.store.write(&write) {
             self.end(&format!("a write failed and its outcome is not known: {error}"));
             return waiters.into_iter().map(|(waiter, bytes)| (waiter, bytes, Err(again(&error)))).collect();
         }

@@ -1,4 +1,4 @@
-//! The common suite on the two local transports.
+//! The common suite on the in-memory and the embedded transport.
 
 use millstream_transports::conformance::{CHECKS, Fixture, Report, run_all};
 use millstream_transports::embedded::{EmbeddedLog, EmbeddedOptions, EmbeddedSync};

@@ -1,0 +1,10 @@
+//! Tests of the two local transports, in one binary.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod behaviour;
+mod conformance;
+mod crash;
+mod damage;
+mod exactly_once;
+mod model;
+mod support;
