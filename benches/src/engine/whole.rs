@@ -1,0 +1,100 @@
+//! Both stages with log, epochs and undo: what a core does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
+use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
+use millstream_runtime::{EpochLimits, StageFactory, Step, SystemClock, Worker, WorkerConfig};
+use millstream_schemas::topics::TOPICS;
+use millstream_transports::memory::MemoryLog;
+use millstream_transports::{Retention, TopicSpec, Transport};
+
+use crate::traffic::{Collectable, Traffic, append};
+use crate::{Options, cpu};
+
+/// What the measured part took.
+pub struct Whole {
+    pub cpu_ns: u64,
+    /// Records produced, by stage.
+    pub outputs: BTreeMap<&'static str, u64>,
+}
+
+/// Events appended before the workers run: enough that an epoch is full, few enough to stay in memory.
+const ROUND: u64 = 50_000;
+
+fn spec(name: &str, partitions: u32) -> TopicSpec {
+    TopicSpec { name: name.to_owned(), partitions, retention: Retention::TimeMs(1) }
+}
+
+/// The stages with default settings.
+pub fn factories(partitions: u32) -> (IngestFactory, ProfileFactory) {
+    let ingest = IngestFactory::new(IngestConfig::new(IngestTopics {
+        collected: spec("events.collected", partitions),
+        events: spec("events", partitions),
+        rejected: spec("events.rejected", partitions),
+        identity: spec("identity", partitions),
+    }));
+    let profile = ProfileFactory::new(ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions))));
+    (ingest, profile)
+}
+
+fn worker(transport: &Arc<dyn Transport>, factory: Arc<dyn StageFactory>) -> Worker {
+    let config = WorkerConfig {
+        namespace: String::new(),
+        instance_id: "bench".to_owned(),
+        limits: EpochLimits::default(),
+        tick_after_ms: None,
+        max_poisoned: 0,
+    };
+    Worker::new(Arc::clone(transport), factory, Arc::new(SystemClock::new()), config)
+        .expect("the in-memory log takes members")
+}
+
+fn drain(workers: &mut [Worker]) {
+    loop {
+        let mut idle = true;
+        for worker in workers.iter_mut() {
+            idle &= worker.step().expect("the in-memory log does not fail") == Step::Idle;
+        }
+        if idle {
+            return;
+        }
+    }
+}
+
+pub fn measure(options: &Options) -> Whole {
+    let log = MemoryLog::new();
+    let transport: Arc<dyn Transport> = Arc::new(log.clone());
+    let topics: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic.name, options.partitions)).collect();
+    transport.ensure_topics(&topics).expect("topics are new");
+    let (ingest, profile) = factories(options.partitions);
+    let mut workers = [worker(&transport, Arc::new(ingest)), worker(&transport, Arc::new(profile))];
+    let appender = transport.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
+    let mut traffic = Traffic::new(options.seed, options.people, options.partitions);
+    let mut run = |workers: &mut [Worker], events: u64| {
+        let mut cpu_ns = 0;
+        let mut left = events;
+        while left > 0 {
+            let round: Vec<Collectable> = (0..left.min(ROUND)).map(|_| traffic.next_event()).collect();
+            left -= round.len() as u64;
+            append(appender.as_ref(), &round);
+            cpu_ns += cpu::of(|| drain(workers)).1;
+            // What has been consumed may go; otherwise the log outgrows the machine's memory.
+            let _ = log.trim(i64::MAX);
+        }
+        cpu_ns
+    };
+    run(&mut workers, options.people);
+    let before: Vec<u64> = workers.iter().map(|worker| produced(worker)).collect();
+    let cpu_ns = run(&mut workers, options.events);
+    let outputs = ["ingest", "profile"]
+        .into_iter()
+        .zip(workers.iter().zip(before))
+        .map(|(name, (worker, before))| (name, produced(worker) - before));
+    Whole { cpu_ns, outputs: outputs.collect() }
+}
+
+fn produced(worker: &Worker) -> u64 {
+    worker.stats().produced.load(std::sync::atomic::Ordering::Relaxed)
+}
