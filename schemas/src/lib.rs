@@ -32,9 +32,16 @@ pub use record::{DecodeRecord, Field, FieldType, Record, RecordSchema};
 pub use schema_ids::SchemaIds;
 pub use visit::{Value, visit};
 
-/// The record with our schema id `id`. A nested record has none and is not found.
+/// The record with our schema id `id`, today's or an earlier version's. A nested record has none and is not found.
 pub fn by_id(id: u32) -> Option<&'static RecordSchema> {
-    RECORDS.iter().copied().find(|record| record.id == id && !record.topic.is_empty())
+    let is = |record: &RecordSchema| record.id == id || record.earlier.iter().any(|(earlier, _)| *earlier == id);
+    RECORDS.iter().copied().find(|record| !record.topic.is_empty() && is(record))
+}
+
+/// The Avro schema with our schema id `id`: what a foreign reader needs for a frame that carries it.
+pub fn avro_by_id(id: u32) -> Option<&'static str> {
+    let record = by_id(id)?;
+    record.earlier.iter().find(|(earlier, _)| *earlier == id).map_or(Some(record.avro_json), |(_, avro)| Some(avro))
 }
 
 /// The record called `name`.

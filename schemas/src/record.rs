@@ -23,6 +23,9 @@ pub struct RecordSchema {
     pub doc: &'static str,
     /// The version that brought it.
     pub since: &'static str,
+    /// The schema ids of released versions that have fewer fields, with their Avro schemas. Records written under them read as
+    /// this one, with the missing fields not given.
+    pub earlier: &'static [(u32, &'static str)],
     /// Its Avro schema.
     pub avro_json: &'static str,
     /// The ClickHouse statements that create its tables and views, in order; each may be run again.

@@ -107,6 +107,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One event as it was received, before anybody looked into it. Internal: collect and import write it, ingest reads it.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/collected.avsc"),
     clickhouse_ddl: &[
     ],

@@ -83,6 +83,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "A change of configuration, consent policy, rate or model, numbered by one sequencer and copied into every partition of every task's input.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/control.avsc"),
     clickhouse_ddl: &[
     ],

@@ -312,6 +312,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: true,
     doc: "One accepted event, validated, corrected, classified and assigned to its source and person.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/event.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/events.sql"),

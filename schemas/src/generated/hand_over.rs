@@ -103,6 +103,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "A source's state on its way to the new person's partition. Its events there wait for it. Does not count in the watermark.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/hand_over.avsc"),
     clickhouse_ddl: &[
     ],

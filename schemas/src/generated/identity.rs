@@ -107,6 +107,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "Whose a source is: the current row names the source's person now.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/identity.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/identities.sql"),

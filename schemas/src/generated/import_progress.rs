@@ -83,6 +83,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "How far an import has come: written in the transaction that appended its events, so that a restart resumes exactly there.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/import_progress.avsc"),
     clickhouse_ddl: &[
     ],

@@ -71,6 +71,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "A line of an order or refund, nested in events and order entries.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/line.avsc"),
     clickhouse_ddl: &[
     ],

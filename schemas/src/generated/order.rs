@@ -159,6 +159,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One order, unique by site and order id: a reloaded thank-you page is a revision. Refunds that name it lower its net amount.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/order.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/orders.sql"),

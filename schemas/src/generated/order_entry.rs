@@ -144,6 +144,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "A purchase, refund or change of owner on its way to the partition of its order id, where orders are unique.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/order_entry.avsc"),
     clickhouse_ddl: &[
     ],

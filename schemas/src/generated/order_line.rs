@@ -147,6 +147,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One line of an order. A revision with fewer lines retracts the rest.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/order_line.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/order_lines.sql"),

@@ -155,6 +155,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "The probability that this session ends in a purchase, re-scored on each informative event.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/propensity.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/scores_propensity.sql"),

@@ -135,6 +135,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One refund, posted on its date. Unmatched where it names no order or the order is not known (yet).",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/refund.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/refunds.sql"),

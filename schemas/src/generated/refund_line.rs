@@ -151,6 +151,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One line of a refund. A revision with fewer lines retracts the rest.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/refund_line.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/refund_lines.sql"),

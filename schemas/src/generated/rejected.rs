@@ -131,6 +131,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: true,
     doc: "Bad input with its reason and its original bytes. Nothing that was accepted by the collector vanishes.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/rejected.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/events_rejected.sql"),

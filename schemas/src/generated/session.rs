@@ -239,6 +239,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "One session of a source, open or closed. Late events amend it, bridge two into one, or give it a new first event: keys that cease are retracted.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/session.avsc"),
     clickhouse_ddl: &[
         include_str!("../../clickhouse/sessions.sql"),

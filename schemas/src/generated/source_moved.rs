@@ -91,6 +91,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "Marker: a source's person changed. Written into the old person's partition; that task stops emitting for the source and hands its state over.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/source_moved.avsc"),
     clickhouse_ddl: &[
     ],

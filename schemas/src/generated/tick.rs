@@ -71,6 +71,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "Time passes though no event comes: appended by the owner of an idle input partition that has read to its end, and by an import in every partition.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/tick.avsc"),
     clickhouse_ddl: &[
     ],

@@ -75,6 +75,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     append_only: false,
     doc: "An upstream's promise that it will send nothing new that belongs before this time. Fires timers; never drops an event.",
     since: "0.1.0",
+    earlier: &[],
     avro_json: include_str!("../../avro/watermark.avsc"),
     clickhouse_ddl: &[
     ],

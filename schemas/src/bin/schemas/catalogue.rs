@@ -9,6 +9,8 @@ use std::path::Path;
 #[serde(deny_unknown_fields)]
 pub struct Catalogue {
     pub version: u32,
+    /// A request, for the reference page.
+    pub example: String,
     /// An event's own fields.
     pub fields: Vec<InputField>,
     pub groups: Vec<Group>,

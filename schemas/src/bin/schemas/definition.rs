@@ -1,7 +1,7 @@
 //! Record definitions as they stand in `records/*.toml`, and what must hold for them.
 
 use serde::Deserialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// One record.
@@ -16,6 +16,9 @@ pub struct Definition {
     pub table: Option<String>,
     #[serde(default)]
     pub key: Vec<String>,
+    /// Released versions with fewer fields, and the schema ids they had.
+    #[serde(default)]
+    pub earlier: Vec<Earlier>,
     /// A key has one revision only.
     #[serde(default)]
     pub append_only: bool,
@@ -24,6 +27,14 @@ pub struct Definition {
     #[serde(default)]
     pub nested: bool,
     pub fields: Vec<FieldDefinition>,
+}
+
+/// A released version of a record that has grown since.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Earlier {
+    pub id: u32,
+    pub version: String,
 }
 
 /// One field.
@@ -99,6 +110,10 @@ impl Definition {
                 }
             }
         }
+        let versions: BTreeSet<&String> = self.fields.iter().filter_map(|field| field.since.as_ref()).collect();
+        if versions.len() != self.earlier.len() {
+            return fail("a record that grows takes a new id, and names the one it had in `earlier`".into());
+        }
         let mut names = BTreeSet::new();
         let mut appending = false;
         for field in &self.fields {
@@ -149,8 +164,13 @@ pub fn load(folder: &Path) -> Result<Vec<Definition>, String> {
         definitions.push(definition);
     }
     definitions.sort_by_key(|definition| definition.id);
-    if let Some(pair) = definitions.windows(2).find(|pair| pair[0].id == pair[1].id) {
-        return Err(format!("{} and {} have the same id {}", pair[0].name, pair[1].name, pair[0].id));
+    let mut ids = BTreeMap::new();
+    for definition in &definitions {
+        for id in definition.earlier.iter().map(|earlier| earlier.id).chain([definition.id]) {
+            if let Some(other) = ids.insert(id, &definition.name) {
+                return Err(format!("{other} and {} have the same id {id}", definition.name));
+            }
+        }
     }
     for definition in &definitions {
         definition.check(&definitions)?;

@@ -1,33 +1,52 @@
 //! Writes everything that follows from the record definitions and the input catalogue, or checks that it is there.
 //!
-//! `cargo run -p millstream-schemas --bin schemas` writes; with `-- --check` nothing is written and a difference ends with exit
-//! code 1.
+//! `cargo run -p millstream-schemas --bin schemas` writes; with `-- --check` nothing is written, and a difference ends with exit
+//! code 1. `-- --release` also freezes the contracts as those of this package's version. A folder as the last argument is used
+//! instead of this package's own.
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod avro;
 mod catalogue;
 mod clickhouse;
 mod definition;
+mod events_reference;
 mod input_rust;
+mod json_schema;
 mod output;
-mod reference;
+mod records_reference;
+mod release;
 mod rust;
 
 use definition::Definition;
 use output::Output;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// What is asked of us.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    Write,
+    Check,
+    Release,
+}
+
 fn main() -> ExitCode {
-    let check = match std::env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [flag] if flag == "--check" => true,
-        _ => {
-            eprintln!("usage: schemas [--check]");
-            return ExitCode::from(2);
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut task = Task::Write;
+    let mut schemas = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    for argument in arguments {
+        match argument.as_str() {
+            "--check" => task = Task::Check,
+            "--release" => task = Task::Release,
+            option if option.starts_with('-') => {
+                eprintln!("usage: schemas [--check | --release] [FOLDER]");
+                return ExitCode::from(2);
+            }
+            folder => schemas = PathBuf::from(folder),
         }
-    };
-    match generate(Path::new(env!("CARGO_MANIFEST_DIR"))).and_then(|output| output.settle(check)) {
+    }
+    let check = task == Task::Check;
+    match generate(&schemas, task).and_then(|output| output.settle(check)) {
         Ok(drifted) if check && !drifted.is_empty() => {
             for drift in &drifted {
                 eprintln!("{drift}");
@@ -49,7 +68,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn generate(schemas: &Path) -> Result<Output, String> {
+fn generate(schemas: &Path, task: Task) -> Result<Output, String> {
     let definitions = definition::load(&schemas.join("records"))?;
     let mut output = Output::default();
 
@@ -77,7 +96,14 @@ fn generate(schemas: &Path) -> Result<Output, String> {
     output.owns(input_folder, "rs");
 
     let reference_folder = schemas.join("../docs/reference");
-    output.add(reference_folder.join("records.md"), reference::records(&definitions));
+    output.add(reference_folder.join("records.md"), records_reference::page(&definitions));
+    output.add(reference_folder.join("events.md"), events_reference::page(&events, &reasons));
+    let json_folder = schemas.join("json");
+    output.add(json_folder.join(format!("event-v{}.json", events.version)), json_schema::schema(&events));
+    output.owns(json_folder, "json");
+    if task == Task::Release {
+        release::freeze(&mut output, schemas, &definitions, &events, &reasons);
+    }
     Ok(output)
 }
 

@@ -120,6 +120,11 @@ fn schema(definition: &Definition, all: &[Definition]) -> String {
     let _ = writeln!(out, "    table: {:?},\n    key: &{:?},", definition.table, definition.key);
     let _ = writeln!(out, "    append_only: {},\n    doc: {:?},", definition.append_only, definition.doc);
     let _ = writeln!(out, "    since: {:?},", definition.since);
+    let earlier = definition.earlier.iter().map(|earlier| {
+        let file = format!("../../released/{}/{}.avsc", earlier.version, definition.name);
+        format!("({}, include_str!({file:?}))", earlier.id)
+    });
+    let _ = writeln!(out, "    earlier: &[{}],", earlier.collect::<Vec<_>>().join(", "));
     let _ = writeln!(out, "    avro_json: include_str!(\"../../avro/{}.avsc\"),", definition.name);
     out.push_str("    clickhouse_ddl: &[\n");
     for object in clickhouse::objects(definition, all) {
