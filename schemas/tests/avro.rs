@@ -1,4 +1,5 @@
 //! Our Avro encoding against the `apache-avro` crate, for arbitrary values of every record; and against damage.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use apache_avro::types::Value as Oracle;
 use apache_avro::{Decimal as OracleDecimal, Schema};

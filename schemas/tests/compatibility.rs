@@ -1,4 +1,5 @@
 //! Every released version stays readable, and what was promised stays.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use apache_avro::Schema;
 use apache_avro::schema_compatibility::SchemaCompatibility;

@@ -1,4 +1,5 @@
 //! What is generated is what lies in the tree, and a difference is found.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use millstream_schemas::input::{parse_batch, parse_event};
 use millstream_schemas::{FieldType, RECORDS};

@@ -1,4 +1,5 @@
 //! The input catalogue: what is read, what is corrected, and every kind of bad input with its reason.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use millstream_schemas::input::*;
 use millstream_schemas::purposes;

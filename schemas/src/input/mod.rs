@@ -10,6 +10,7 @@ mod extra;
 #[rustfmt::skip]
 mod generated;
 mod scan;
+mod skip;
 mod time;
 mod values;
 

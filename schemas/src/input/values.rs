@@ -9,6 +9,12 @@ use crate::decimal::{Decimal, DecimalError};
 use crate::{currency, purposes};
 use std::borrow::Cow;
 
+/// Refuses an event whose type needs a `field` that is not there.
+#[inline(always)]
+pub fn need(is_there: bool, field: &'static str, detail: &'static str) -> Read<()> {
+    if is_there { Ok(()) } else { fault(Reason::MissingField, detail).in_field(field) }
+}
+
 /// A string of at most `max_bytes` bytes of UTF-8.
 #[inline]
 pub fn string<'a>(scanner: &mut Scanner<'a>, max_bytes: usize) -> Read<Option<Cow<'a, str>>> {

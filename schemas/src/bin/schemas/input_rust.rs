@@ -268,16 +268,11 @@ fn required(out: &mut String, catalogue: &Catalogue) {
         for paths in &ty.requires {
             let paths: Vec<&str> = paths.split('|').collect();
             let there: Vec<String> = paths.iter().map(|path| is_there(catalogue, path)).collect();
-            let _ = writeln!(out, "            if !({}) {{", there.join(" || "));
             let detail = match paths.as_slice() {
                 [_, others @ ..] if !others.is_empty() => format!("{} needs it, or {}", ty.name, others.join(" or ")),
                 _ => format!("{} needs it", ty.name),
             };
-            let _ = writeln!(
-                out,
-                "                return fault(Reason::MissingField, {detail:?}).in_field({:?});\n            }}",
-                paths[0]
-            );
+            let _ = writeln!(out, "            values::need({}, {:?}, {detail:?})?;", there.join(" || "), paths[0]);
         }
         out.push_str("        }\n");
     }

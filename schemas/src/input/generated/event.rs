@@ -524,93 +524,51 @@ fn read_spend<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<Input
 pub(in crate::input) fn check_required(event: &InputEvent<'_>) -> Read<()> {
     match event.event_type {
         EventType::Search => {
-            if !(event.search.as_ref().is_some_and(|group| group.query.is_some())) {
-                return fault(Reason::MissingField, "search needs it").in_field("search.query");
-            }
+            values::need(event.search.as_ref().is_some_and(|group| group.query.is_some()), "search.query", "search needs it")?;
         }
         EventType::ProductView => {
-            if !(event.product.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "product_view needs it").in_field("product.id");
-            }
+            values::need(event.product.as_ref().is_some_and(|group| group.id.is_some()), "product.id", "product_view needs it")?;
         }
         EventType::AddToCart => {
-            if !(event.product.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "add_to_cart needs it").in_field("product.id");
-            }
+            values::need(event.product.as_ref().is_some_and(|group| group.id.is_some()), "product.id", "add_to_cart needs it")?;
         }
         EventType::RemoveFromCart => {
-            if !(event.product.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "remove_from_cart needs it").in_field("product.id");
-            }
+            values::need(event.product.as_ref().is_some_and(|group| group.id.is_some()), "product.id", "remove_from_cart needs it")?;
         }
         EventType::CheckoutStep => {
-            if !(event.checkout.as_ref().is_some_and(|group| group.step.is_some())) {
-                return fault(Reason::MissingField, "checkout_step needs it").in_field("checkout.step");
-            }
+            values::need(event.checkout.as_ref().is_some_and(|group| group.step.is_some()), "checkout.step", "checkout_step needs it")?;
         }
         EventType::Purchase => {
-            if !(event.order.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "purchase needs it").in_field("order.id");
-            }
-            if !(event.order.as_ref().is_some_and(|group| group.currency.is_some())) {
-                return fault(Reason::MissingField, "purchase needs it").in_field("order.currency");
-            }
-            if !(event.order.as_ref().is_some_and(|group| group.amount.is_some()) || event.order.as_ref().is_some_and(|group| !group.lines.is_empty())) {
-                return fault(Reason::MissingField, "purchase needs it, or order.lines").in_field("order.amount");
-            }
+            values::need(event.order.as_ref().is_some_and(|group| group.id.is_some()), "order.id", "purchase needs it")?;
+            values::need(event.order.as_ref().is_some_and(|group| group.currency.is_some()), "order.currency", "purchase needs it")?;
+            values::need(event.order.as_ref().is_some_and(|group| group.amount.is_some()) || event.order.as_ref().is_some_and(|group| !group.lines.is_empty()), "order.amount", "purchase needs it, or order.lines")?;
         }
         EventType::Refund => {
-            if !(event.refund.as_ref().is_some_and(|group| group.currency.is_some())) {
-                return fault(Reason::MissingField, "refund needs it").in_field("refund.currency");
-            }
-            if !(event.refund.as_ref().is_some_and(|group| group.amount.is_some()) || event.refund.as_ref().is_some_and(|group| !group.lines.is_empty())) {
-                return fault(Reason::MissingField, "refund needs it, or refund.lines").in_field("refund.amount");
-            }
+            values::need(event.refund.as_ref().is_some_and(|group| group.currency.is_some()), "refund.currency", "refund needs it")?;
+            values::need(event.refund.as_ref().is_some_and(|group| group.amount.is_some()) || event.refund.as_ref().is_some_and(|group| !group.lines.is_empty()), "refund.amount", "refund needs it, or refund.lines")?;
         }
         EventType::Identify => {
-            if !(event.user.is_some()) {
-                return fault(Reason::MissingField, "identify needs it").in_field("user");
-            }
+            values::need(event.user.is_some(), "user", "identify needs it")?;
         }
         EventType::Consent => {
-            if !(event.consent.is_some()) {
-                return fault(Reason::MissingField, "consent needs it").in_field("consent");
-            }
+            values::need(event.consent.is_some(), "consent", "consent needs it")?;
         }
         EventType::ExperimentExposure => {
-            if !(event.experiment.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "experiment_exposure needs it").in_field("experiment.id");
-            }
-            if !(event.experiment.as_ref().is_some_and(|group| group.variation.is_some())) {
-                return fault(Reason::MissingField, "experiment_exposure needs it").in_field("experiment.variation");
-            }
+            values::need(event.experiment.as_ref().is_some_and(|group| group.id.is_some()), "experiment.id", "experiment_exposure needs it")?;
+            values::need(event.experiment.as_ref().is_some_and(|group| group.variation.is_some()), "experiment.variation", "experiment_exposure needs it")?;
         }
         EventType::OfflineOrder => {
-            if !(event.order.as_ref().is_some_and(|group| group.id.is_some())) {
-                return fault(Reason::MissingField, "offline_order needs it").in_field("order.id");
-            }
-            if !(event.order.as_ref().is_some_and(|group| group.currency.is_some())) {
-                return fault(Reason::MissingField, "offline_order needs it").in_field("order.currency");
-            }
-            if !(event.order.as_ref().is_some_and(|group| group.amount.is_some()) || event.order.as_ref().is_some_and(|group| !group.lines.is_empty())) {
-                return fault(Reason::MissingField, "offline_order needs it, or order.lines").in_field("order.amount");
-            }
+            values::need(event.order.as_ref().is_some_and(|group| group.id.is_some()), "order.id", "offline_order needs it")?;
+            values::need(event.order.as_ref().is_some_and(|group| group.currency.is_some()), "order.currency", "offline_order needs it")?;
+            values::need(event.order.as_ref().is_some_and(|group| group.amount.is_some()) || event.order.as_ref().is_some_and(|group| !group.lines.is_empty()), "order.amount", "offline_order needs it, or order.lines")?;
         }
         EventType::Spend => {
-            if !(event.spend.as_ref().is_some_and(|group| group.channel.is_some())) {
-                return fault(Reason::MissingField, "spend needs it").in_field("spend.channel");
-            }
-            if !(event.spend.as_ref().is_some_and(|group| group.amount.is_some())) {
-                return fault(Reason::MissingField, "spend needs it").in_field("spend.amount");
-            }
-            if !(event.spend.as_ref().is_some_and(|group| group.currency.is_some())) {
-                return fault(Reason::MissingField, "spend needs it").in_field("spend.currency");
-            }
+            values::need(event.spend.as_ref().is_some_and(|group| group.channel.is_some()), "spend.channel", "spend needs it")?;
+            values::need(event.spend.as_ref().is_some_and(|group| group.amount.is_some()), "spend.amount", "spend needs it")?;
+            values::need(event.spend.as_ref().is_some_and(|group| group.currency.is_some()), "spend.currency", "spend needs it")?;
         }
         EventType::Custom => {
-            if !(event.name.is_some()) {
-                return fault(Reason::MissingField, "custom needs it").in_field("name");
-            }
+            values::need(event.name.is_some(), "name", "custom needs it")?;
         }
         EventType::PageView | EventType::PagePing | EventType::Click | EventType::ListView | EventType::Logout => {}
     }

@@ -1,0 +1,203 @@
+//! Where JSON's values end: checks a text without interpreting it.
+
+use super::Reason;
+use super::error::{Read, fault};
+
+/// Objects and arrays may be nested this deep.
+const MAX_DEPTH: u32 = 64;
+
+/// What the text lacks, and where.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wrong {
+    expected: &'static str,
+    at: usize,
+}
+
+impl Wrong {
+    #[cold]
+    pub(super) fn fail<T>(self) -> Read<T> {
+        syntax(self.expected, self.at)
+    }
+}
+
+#[cold]
+pub(super) fn syntax<T>(expected: &'static str, at: usize) -> Read<T> {
+    fault(Reason::InvalidJson, format!("expected {expected} at byte {at}"))
+}
+
+/// The position of the first byte from `at` that is not space.
+#[inline(always)]
+pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = bytes.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// The position of the first byte from `at` that ends a plain string: a quote, a backslash or a control character; the end, where
+/// there is none. Eight bytes at a time.
+#[inline]
+pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES << 7;
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
+        let word = u64::from_le_bytes(*chunk);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        // The classic tests for a zero byte and for a byte below 0x20; their lowest hit is exact.
+        let hit = (quote.wrapping_sub(ONES) & !quote
+            | backslash.wrapping_sub(ONES) & !backslash
+            | word.wrapping_sub(ONES * 0x20) & !word)
+            & HIGH;
+        if hit != 0 {
+            return at + (hit.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    while let Some(byte) = bytes.get(at) {
+        if matches!(byte, b'"' | b'\\' | 0..0x20) {
+            break;
+        }
+        at += 1;
+    }
+    at
+}
+
+pub(super) fn literal(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Wrong> {
+    if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(Wrong { expected: "a value", at }) }
+}
+
+fn digits(bytes: &[u8], mut at: usize) -> Result<usize, Wrong> {
+    let from = at;
+    while let Some(b'0'..=b'9') = bytes.get(at) {
+        at += 1;
+    }
+    if at == from { Err(Wrong { expected: "a digit", at }) } else { Ok(at) }
+}
+
+/// The end of the number at `at`.
+pub(super) fn number(bytes: &[u8], mut at: usize) -> Result<usize, Wrong> {
+    if bytes.get(at) == Some(&b'-') {
+        at += 1;
+    }
+    // A leading zero stands alone.
+    at = if bytes.get(at) == Some(&b'0') { at + 1 } else { digits(bytes, at)? };
+    if bytes.get(at) == Some(&b'.') {
+        at = digits(bytes, at + 1)?;
+    }
+    if let Some(b'e' | b'E') = bytes.get(at) {
+        at += 1;
+        if let Some(b'+' | b'-') = bytes.get(at) {
+            at += 1;
+        }
+        at = digits(bytes, at)?;
+    }
+    Ok(at)
+}
+
+/// The end of the string whose quote is at `at`.
+pub(super) fn string(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+    let mut at = special(bytes, at + 1);
+    loop {
+        match bytes.get(at) {
+            Some(b'"') => return Ok(at + 1),
+            Some(b'\\') => match bytes.get(at + 1) {
+                Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => at += 2,
+                Some(b'u') if bytes.get(at + 2..at + 6).is_some_and(|hex| hex.iter().all(u8::is_ascii_hexdigit)) => {
+                    at += 6;
+                }
+                _ => return Err(Wrong { expected: "an escape", at }),
+            },
+            Some(_) => return Err(Wrong { expected: "no control character in a string", at }),
+            None => return Err(Wrong { expected: "the end of a string", at }),
+        }
+        at = special(bytes, at);
+    }
+}
+
+/// The end of the value at `at`, whatever it is. Without recursion: depth costs one bit a level.
+pub(super) fn value(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+    let mut at = at;
+    // One bit a level, the innermost lowest: set in an object.
+    let (mut depth, mut objects) = (0u32, 0u64);
+    loop {
+        // A value begins here.
+        at = skip_space(bytes, at);
+        let opened = match bytes.get(at) {
+            Some(b'"') => {
+                at = string(bytes, at)?;
+                false
+            }
+            Some(b'-' | b'0'..=b'9') => {
+                at = number(bytes, at)?;
+                false
+            }
+            Some(b't') => {
+                at = literal(bytes, at, b"true")?;
+                false
+            }
+            Some(b'f') => {
+                at = literal(bytes, at, b"false")?;
+                false
+            }
+            Some(b'n') => {
+                at = literal(bytes, at, b"null")?;
+                false
+            }
+            Some(open @ (b'{' | b'[')) => {
+                if depth == MAX_DEPTH {
+                    return Err(Wrong { expected: "at most 64 levels", at });
+                }
+                depth += 1;
+                objects = objects << 1 | u64::from(*open == b'{');
+                at += 1;
+                true
+            }
+            _ => return Err(Wrong { expected: "a value", at }),
+        };
+        // What follows: the first member, the next one, or ends.
+        let mut first = opened;
+        loop {
+            if depth == 0 {
+                return Ok(at);
+            }
+            let in_object = objects & 1 == 1;
+            at = skip_space(bytes, at);
+            match bytes.get(at) {
+                Some(b'}') if in_object => {}
+                Some(b']') if !in_object => {}
+                Some(b',') if !first => {
+                    at += 1;
+                    if in_object {
+                        at = key(bytes, at)?;
+                    }
+                    break;
+                }
+                Some(_) if first => {
+                    if in_object {
+                        at = key(bytes, at)?;
+                    }
+                    break;
+                }
+                _ => return Err(Wrong { expected: "a comma or the end of the object or array", at }),
+            }
+            at += 1;
+            depth -= 1;
+            objects >>= 1;
+            first = false;
+        }
+    }
+}
+
+/// The end of a key and its colon.
+fn key(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+    let at = skip_space(bytes, at);
+    if bytes.get(at) != Some(&b'"') {
+        return Err(Wrong { expected: "a key", at });
+    }
+    let at = skip_space(bytes, string(bytes, at)?);
+    if bytes.get(at) != Some(&b':') {
+        return Err(Wrong { expected: "a colon", at });
+    }
+    Ok(at + 1)
+}
