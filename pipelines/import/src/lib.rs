@@ -22,7 +22,6 @@ mod progress;
 pub mod read;
 mod records;
 mod run;
-mod shim;
 
 pub use build::{ImportedEvent, RejectedRow};
 pub use error::{ImportError, MappingError};

@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use crate::shim::partition_for;
 use millstream_schemas::{Id, ImportProgress, frame};
-use millstream_transports::{Batch, Transport};
+use millstream_transports::{Batch, Transport, partition_for};
 
 use crate::error::ImportError;
 use crate::options::ImportOptions;

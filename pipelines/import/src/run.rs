@@ -4,9 +4,8 @@ use std::path::PathBuf;
 use std::thread::sleep;
 use std::time::Duration;
 
-use crate::shim::partition_for;
 use millstream_schemas::{Id, ImportProgress};
-use millstream_transports::{Append, CommitOutcome, Transactions, Transport, TransportError};
+use millstream_transports::{Append, CommitOutcome, Transactions, Transport, TransportError, partition_for};
 use tracing::{info, warn};
 
 use crate::error::ImportError;
@@ -20,7 +19,7 @@ use crate::records;
 /// Transactions in a row that may fail before the import gives up.
 const ATTEMPTS: u32 = 5;
 /// How often a full queue is tried again, and how long is waited before.
-const QUEUE_ATTEMPTS: u32 = 600;
+const QUEUE_ATTEMPTS: u32 = 100;
 const QUEUE_WAIT: Duration = Duration::from_millis(50);
 
 /// Indices into the topics of the transactions.

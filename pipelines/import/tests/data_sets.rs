@@ -28,8 +28,17 @@ fn prepared(mapping: &str, file: PathBuf) -> Prepared {
     prepare(&mapping, &[file], None, &ImportOptions::default(), &mut |_| {}).unwrap()
 }
 
+/// All events, each of which the catalogue's own parser accepts.
 fn events(prepared: &Prepared) -> Vec<Value> {
-    prepared.events.iter().map(|event| serde_json::from_slice(&event.payload).unwrap()).collect()
+    prepared
+        .events
+        .iter()
+        .map(|event| {
+            let parsed = millstream_schemas::input::parse_event(&event.payload);
+            assert!(parsed.is_ok(), "{:?}: {}", parsed, String::from_utf8_lossy(&event.payload));
+            serde_json::from_slice(&event.payload).unwrap()
+        })
+        .collect()
 }
 
 /// Minor units of a JSON amount with at most two digits after the point.
