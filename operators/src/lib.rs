@@ -10,3 +10,6 @@ pub mod person;
 pub mod propensity;
 pub mod sessions;
 pub mod site;
+
+#[cfg(test)]
+mod testing;

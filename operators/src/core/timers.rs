@@ -112,7 +112,11 @@ impl Timers {
         let Some(timers) = self.buckets.get_mut(&bucket) else {
             // Made ready in the meantime. Slow, but only an aborted epoch comes here.
             let mut found = false;
-            self.ready.retain(|other| found || other.0 != timer || !std::mem::replace(&mut found, true));
+            self.ready.retain(|other| {
+                let gone = !found && other.0 == timer;
+                found |= gone;
+                !gone
+            });
             return;
         };
         if let Some(at) = timers.iter().rposition(|other| *other == timer) {

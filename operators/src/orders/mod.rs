@@ -1,7 +1,7 @@
 //! Orders and refunds, unique by site and order id.
 //!
 //! They live by order, not by person: a purchase without identity counts, and two devices that tell of one order tell of one order.
-//! Ingest sends each purchase and refund as an `order_entry` to the partition of its [`route_key`]; there the latest telling (by
+//! Ingest sends each purchase and refund as an `order_entry` to the partition of its [`route_id`]; there the latest telling (by
 //! event time, sequence, event id) is the order, so that a reloaded thank-you page is a revision. A revision with fewer lines
 //! retracts the rest. A refund that names its order lowers the order's net amount; before the order is known it is `unmatched`, and
 //! becomes `matched` when the order comes. A refund without order id stays unmatched; both are posted on their own date. When a
@@ -25,9 +25,9 @@ pub use state::{Order, Orders};
 
 use millstream_schemas::Id;
 
-/// What an order or refund is partitioned and kept by: its order id, or the refund's id where it names no order. `None` where there
-/// is neither.
-pub fn route_id(site: &str, order_id: Option<&str>, refund_id: Option<&str>) -> Option<Id> {
+/// What an order or refund is kept by: its order id, or the refund's id where it names no order; the two never meet. `None` where
+/// there is neither.
+pub fn state_id(site: &str, order_id: Option<&str>, refund_id: Option<&str>) -> Option<Id> {
     match (order_id, refund_id) {
         (Some(order_id), _) => Some(Id::of(&[b"order", site.as_bytes(), order_id.as_bytes()])),
         (None, Some(refund_id)) => Some(Id::of(&[b"refund", site.as_bytes(), refund_id.as_bytes()])),
@@ -35,7 +35,7 @@ pub fn route_id(site: &str, order_id: Option<&str>, refund_id: Option<&str>) -> 
     }
 }
 
-/// The bytes of [`route_id`]: the record's key, and what the partitioner gets. All zero where there is neither id.
-pub fn route_key(site: &str, order_id: Option<&str>, refund_id: Option<&str>) -> [u8; 16] {
-    route_id(site, order_id, refund_id).unwrap_or_default().0.to_be_bytes()
+/// What an order or refund is partitioned by: the record's key is the id's 16 bytes, big-endian. `None` where there is neither id.
+pub fn route_id(site: &str, order_id: Option<&str>, refund_id: Option<&str>) -> Option<Id> {
+    order_id.or(refund_id).map(|id| Id::of(&[site.as_bytes(), id.as_bytes()]))
 }

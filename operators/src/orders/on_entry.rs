@@ -6,7 +6,7 @@ use millstream_schemas::{Id, OrderEntry, purposes};
 
 use super::outputs::Writer;
 use super::state::{Order, Orders, Told};
-use super::route_id;
+use super::state_id;
 use crate::core::context::Rejection;
 use crate::core::limits::REFUNDS_PER_ORDER;
 use crate::core::{Context, EventOrder, Sink};
@@ -33,7 +33,7 @@ impl Orders {
         if entry.consent & purposes::NECESSARY == 0 {
             return;
         }
-        let Some(id) = route_id(entry.site, entry.order_id, entry.refund_id) else {
+        let Some(id) = state_id(entry.site, entry.order_id, entry.refund_id) else {
             return refuse(entry, missing("order_id", "an entry needs an order id, or a refund id"), sink);
         };
         let writer = Writer { site: entry.site, currency: &sites.get(entry.site).currency, cause: entry.event_id, cx };

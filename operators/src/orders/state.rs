@@ -77,7 +77,7 @@ impl Orders {
         Self::default()
     }
 
-    /// One order, by its [`route_id`](super::route_id).
+    /// One order, by its [`state_id`](super::state_id).
     pub fn get(&self, id: Id) -> Option<&Order> {
         self.entries.get(id.0)
     }

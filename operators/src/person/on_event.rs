@@ -12,13 +12,22 @@ use crate::core::{Context, EventKind, EventOrder, Sink};
 use crate::sessions::{self, Changes, Rules, Seen, Session};
 
 /// A record of a person with the bytes it came in, should it have to wait.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub struct Incoming<'a, T> {
     /// The record.
     pub record: &'a T,
     /// Its Avro body.
     pub body: &'a [u8],
 }
+
+// By hand, because a derived one would ask the record to be `Copy` too.
+impl<T> Clone for Incoming<'_, T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Incoming<'_, T> {}
 
 impl People {
     /// Takes an event in. One without identity, or that no operator may see for want of consent, changes nothing.

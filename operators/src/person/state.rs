@@ -126,6 +126,8 @@ impl Source {
 
 fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
     let at = list.partition_point(|other| other.event_time_ms <= purchase.event_time_ms);
+    // Most sources have one or none: no room is kept for more.
+    list.reserve_exact(1);
     list.insert(at, purchase);
 }
 

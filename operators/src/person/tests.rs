@@ -1,0 +1,225 @@
+//! The state on its way: encoding, bounds, and what a person keeps.
+
+use std::sync::Arc;
+
+use millstream_schemas::{Event, Id};
+use millstream_scoring::Heuristic;
+use proptest::prelude::*;
+
+use super::codec::{STATE_BYTES_MAX, StateError, VERSION, decode, encode};
+use super::*;
+use crate::core::EventKind;
+use crate::core::limits::{HELD_BYTES_PER_SOURCE, ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON};
+use crate::sessions::{Changes, Rules};
+use crate::site::Sites;
+use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, context, events};
+
+fn source_of(told: &[Told], rules: &Rules) -> Source {
+    let mut source = Source::new(SOURCE);
+    for told in told {
+        let event = told.event();
+        let kind = EventKind::of(event.event_type);
+        on_event::apply(&mut source, SOURCE, &event, kind, rules, i64::MIN, &mut Changes::default());
+    }
+    source
+}
+
+fn rules(mode: usize) -> Rules {
+    let rules = Rules::of(&crate::site::SiteConfig::default());
+    Rules { by_tracker: mode == 1, by_campaign: mode == 2, ..rules }
+}
+
+proptest! {
+    #[test]
+    fn a_state_is_read_back(told in events(40), mode in 0..3usize) {
+        let source = source_of(&told, &rules(mode));
+        let mut state = Vec::new();
+        encode(&source, &mut state);
+        let read = decode(SOURCE, VERSION, &state).unwrap();
+        prop_assert_eq!(read.sessions, source.sessions);
+        prop_assert_eq!(read.purchases, source.purchases);
+    }
+
+    #[test]
+    fn a_damaged_state_is_an_error_and_no_panic(told in events(10), at in any::<prop::sample::Index>(), flip in 1..=255u8) {
+        let mut state = Vec::new();
+        encode(&source_of(&told, &rules(0)), &mut state);
+        let at = at.index(state.len());
+        state[at] ^= flip;
+        let _ = decode(SOURCE, VERSION, &state);
+        prop_assert!(decode(SOURCE, VERSION, &state[..at.min(state.len() - 1)]).is_err() || at == 0);
+    }
+}
+
+#[test]
+fn an_unknown_version_is_refused_and_an_empty_state_is_not() {
+    assert!(matches!(decode(SOURCE, VERSION + 1, &[0]), Err(StateError::Version(_))));
+    assert!(decode(SOURCE, VERSION + 1, &[]).unwrap().is_empty());
+    let mut huge = Vec::new();
+    millstream_schemas::avro::write::long(&mut huge, i64::MAX);
+    assert!(matches!(decode(SOURCE, VERSION, &huge), Err(StateError::TooMany { .. })));
+}
+
+#[test]
+fn a_state_too_large_for_a_record_leaves_out_the_oldest() {
+    let text = "x".repeat(2_000);
+    let told: Vec<Told> = (0..500)
+        .map(|n| Told {
+            id: format!("e{n:04}"),
+            kind: "page_view",
+            time_ms: n * 10 * MINUTE_MS,
+            consent: 15,
+            page: Some(format!("{text}{n}")),
+            referrer: Some(text.clone()),
+            ..Told::default()
+        })
+        .collect();
+    let source = source_of(&told, &Rules { gap_ms: MINUTE_MS, ..rules(2) });
+    let mut state = Vec::new();
+    encode(&source, &mut state);
+    assert!(state.len() < STATE_BYTES_MAX + 10_000);
+    let read = decode(SOURCE, VERSION, &state);
+    // As many as the limit of sessions allows; here the source was never trimmed.
+    assert!(matches!(read, Err(StateError::TooMany { what: "sessions", .. })) || read.unwrap().sessions.single.is_none());
+}
+
+struct House {
+    people: People,
+    sites: Sites,
+    out: Recorder,
+    offset: u64,
+}
+
+impl House {
+    fn new() -> Self {
+        Self { people: People::new(), sites: Sites::new(), out: Recorder::default(), offset: 0 }
+    }
+
+    fn event(&mut self, event: &Event<'_>) {
+        let mut body = Vec::new();
+        event.encode(&mut body);
+        self.offset += 1;
+        let env = Env { sites: &self.sites, scorer: &Heuristic };
+        let cx = context(self.offset, i64::MIN, event.event_time, event.event_id);
+        self.people.on_event(Incoming { record: event, body: &body }, env, &cx, &mut self.out);
+    }
+
+    fn watermark(&mut self, watermark_ms: i64) {
+        self.offset += 1;
+        let env = Env { sites: &self.sites, scorer: &Heuristic };
+        self.people.on_watermark(env, &context(self.offset, watermark_ms, watermark_ms, ""), &mut self.out);
+    }
+
+    fn moved_here(&mut self) {
+        let moved = millstream_schemas::SourceMoved {
+            site: "shop",
+            source: SOURCE,
+            from_person: Id(1),
+            to_person: PERSON,
+            ..Default::default()
+        };
+        self.people.on_moved_here(Incoming { record: &moved, body: b"marker" }, &mut self.out);
+    }
+}
+
+fn view(id: &str, minute: i64) -> Told {
+    Told {
+        id: id.to_owned(),
+        kind: "page_view",
+        time_ms: minute * MINUTE_MS,
+        consent: 15,
+        page: Some("https://shop/".to_owned()),
+        channel: "direct",
+        ..Told::default()
+    }
+}
+
+#[test]
+fn without_its_purpose_an_event_reaches_no_operator() {
+    for (consent, sessions, scores) in [(0, 0, 0), (1, 0, 0), (4, 0, 0), (2, 1, 0), (6, 1, 1), (15, 1, 1)] {
+        let mut house = House::new();
+        house.event(&Told { consent, ..view("a", 0) }.event());
+        let count = |topic: &str| house.out.rows.iter().filter(|row| row.topic == topic).count();
+        assert_eq!((count("sessions"), count("propensity")), (sessions, scores), "consent {consent}");
+        assert_eq!(house.people.len(), sessions, "consent {consent}: nothing is kept of it either");
+    }
+    // A purchase without the purpose *necessary* does not follow its source.
+    let mut house = House::new();
+    let purchase = Told { kind: "purchase", order_id: Some("o".to_owned()), consent: 2, currency: "EUR", ..view("a", 0) };
+    house.event(&purchase.event());
+    assert!(house.people.get(PERSON).unwrap().sources[0].purchases.is_none());
+}
+
+#[test]
+fn a_long_lived_persons_state_stays_bounded_and_goes_in_the_end() {
+    let mut house = House::new();
+    let mut most = 0;
+    for day in 0..400i64 {
+        for n in 0..20 {
+            house.event(&view(&format!("{day}-{n}"), day * 1_440 + n * 40).event());
+        }
+        house.watermark((day * 1_440 + 800) * MINUTE_MS);
+        most = most.max(house.people.memory_use([PERSON]).total());
+    }
+    assert!(most < 80_000, "{most} bytes");
+    assert_eq!(house.out.current("sessions").len(), 8_000);
+    house.watermark(500 * 1_440 * MINUTE_MS);
+    assert!(house.people.is_empty());
+    let open = house.out.current("sessions").values().filter(|body| {
+        let row: millstream_schemas::Session<'_> = crate::testing::decode(body);
+        row.state == "open"
+    }).count();
+    assert_eq!(open, 0);
+}
+
+#[test]
+fn a_buyer_is_remembered_as_long_as_the_order() {
+    let mut house = House::new();
+    let purchase = Told { kind: "purchase", order_id: Some("o".to_owned()), currency: "EUR", ..view("a", 0) };
+    house.event(&purchase.event());
+    house.watermark(ORDER_RETENTION_MS);
+    assert_eq!(house.people.len(), 1);
+    let used = house.people.memory_use([PERSON]);
+    // One timer alone fills the first slots of its bucket.
+    assert!(used.sessions == 0 && used.total() - used.timers < 320, "{used:?}");
+    house.watermark(ORDER_RETENTION_MS + 1);
+    assert!(house.people.is_empty());
+}
+
+#[test]
+fn sources_of_a_person_are_bounded() {
+    let mut house = House::new();
+    for n in 0..SOURCES_PER_PERSON as i64 + 10 {
+        let told = view(&format!("{n}"), n);
+        house.event(&Event { source: Some(Id(n as u128)), ..told.event() });
+    }
+    let person = house.people.get(PERSON).unwrap();
+    assert_eq!(person.sources.len(), SOURCES_PER_PERSON);
+    assert!(person.sources.iter().all(|source| source.id.0 >= 10), "the longest idle ones made room");
+    assert_eq!(house.out.current("sessions").len(), SOURCES_PER_PERSON + 10);
+}
+
+#[test]
+fn purchases_of_a_source_are_bounded_and_unique() {
+    let mut source = Source::new(SOURCE);
+    for n in (0..200i64).chain(100..150) {
+        let purchase = Purchase { order_id: Some(format!("o{n}").into()), refund_id: None, event_time_ms: n };
+        source.add_purchase(purchase);
+    }
+    let purchases: &Arc<Vec<Purchase>> = source.purchases.as_ref().unwrap();
+    assert_eq!(purchases.len(), PURCHASES_PER_SOURCE);
+    assert!(purchases.is_sorted_by_key(|purchase| purchase.event_time_ms));
+}
+
+#[test]
+fn too_much_waiting_goes_to_the_dead_letters() {
+    let mut house = House::new();
+    house.moved_here();
+    let told = Told { page: Some("x".repeat(10_000)), ..view("a", 0) };
+    for _ in 0..HELD_BYTES_PER_SOURCE / 10_000 + 5 {
+        house.event(&told.event());
+    }
+    assert!(house.out.rows.is_empty(), "held events are not seen");
+    assert!(house.out.rejected.len() >= 5 && house.out.rejected.iter().all(|reason| *reason == "held_overflow"));
+    assert!(house.people.memory_use([PERSON]).held <= HELD_BYTES_PER_SOURCE + 4_096);
+}

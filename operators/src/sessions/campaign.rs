@@ -79,7 +79,10 @@ fn replace(list: &mut List, fresh: Vec<Session>, changes: &mut Changes) {
             Some(known) if **known == session => kept.push(known.clone()),
             _ => {
                 let rescore = known.is_none_or(|known| known.activity != session.activity);
-                changes.touch(session.id, rescore && !session.activity.is_empty());
+                changes.touch(session.id, rescore);
+                if let Some(known) = known.filter(|known| session.activity.is_empty() && !known.activity.is_empty()) {
+                    changes.unscored.push(known.clone());
+                }
                 kept.push(Arc::new(session));
             }
         }

@@ -14,12 +14,14 @@ pub struct Changes {
     pub touched: SmallVec<[(Id, bool); 4]>,
     /// Sessions whose key has ceased, as they were.
     pub ceased: SmallVec<[Arc<Session>; 2]>,
+    /// Sessions that go on but have lost all that was scored to another one (a campaign split them), as they were.
+    pub unscored: SmallVec<[Arc<Session>; 1]>,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.ceased.is_empty()
+        self.touched.is_empty() && self.ceased.is_empty() && self.unscored.is_empty()
     }
 
     /// `id` has a new revision; with `rescore` its score too.

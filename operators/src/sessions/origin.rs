@@ -124,7 +124,8 @@ mod tests {
         #[test]
         fn texts_are_read_back(texts in prop::array::uniform12(prop::option::of("\\PC{0,60}"))) {
             let borrowed = texts.each_ref().map(Option::as_deref);
-            prop_assert_eq!(Origin::pack(EventOrder::default(), borrowed).texts(), borrowed);
+            let origin = Origin::pack(EventOrder::default(), borrowed);
+            prop_assert_eq!(origin.texts(), borrowed);
         }
     }
 }

@@ -100,6 +100,9 @@ pub fn emit_changes(
         emit(ceased, owner, rules, true, cx, sink);
         propensity::emit(ceased.id, &ceased.activity, owner, scorer, true, cx, sink);
     }
+    for unscored in changes.unscored.iter().filter(|old| living(old.id).is_some_and(|now| now.activity.is_empty())) {
+        propensity::emit(unscored.id, &unscored.activity, owner, scorer, true, cx, sink);
+    }
     for &(id, rescore) in &changes.touched {
         // One that has ceased since was retracted above, if it was ever seen.
         let Some(session) = living(id) else { continue };
