@@ -81,4 +81,12 @@ impl MemoryLog {
     pub fn crash(&self) -> Self {
         self.crash_inline(MemoryStore)
     }
+
+    /// Drops records below `offset` of one partition, as far as whole segments allow, so that a long run (a benchmark, a
+    /// simulation) needs memory only for what is still to be read. The freed memory serves later appends.
+    pub fn drop_below(&self, topic: &str, partition: u32, offset: u64) -> Result<()> {
+        let partition = self.handle.partition(topic, partition)?;
+        partition.forget_segments_below(offset);
+        Ok(())
+    }
 }

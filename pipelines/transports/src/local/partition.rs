@@ -233,6 +233,17 @@ impl Partition {
         }
     }
 
+    /// For a log that has everything in memory: drops the stable segments that lie wholly below `offset`.
+    pub(crate) fn forget_segments_below(&self, offset: u64) {
+        let below = {
+            let state = self.state.lock();
+            let limit = offset.min(state.stable_end());
+            let dropped = state.segments.iter().take_while(|segment| segment.end() <= limit).last();
+            dropped.map_or(state.earliest, |segment| segment.end())
+        };
+        self.forget_below(below);
+    }
+
     /// For a log that has everything in memory: the offset below which all stable records are older than `before_ms`.
     pub(crate) fn old_prefix_end(&self, before_ms: i64) -> u64 {
         let state = self.state.lock();

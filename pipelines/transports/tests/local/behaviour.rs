@@ -236,6 +236,25 @@ fn retention_in_memory() {
 }
 
 #[test]
+fn what_was_read_can_be_dropped_from_memory() {
+    let log = MemoryLog::new();
+    topic(&log, "t", 1);
+    for _ in 0..6 {
+        append(&log, "t", &[record(0, &[0; 100_000])]);
+    }
+    log.drop_below("t", 0, 4).unwrap();
+    let left = read_from(&log, "t", 0, 0).unwrap();
+    assert_eq!(left.iter().map(|(offset, _)| *offset).collect::<Vec<_>>(), [4, 5]);
+    let mut open = log.transactions("id", vec!["t".into()]).unwrap();
+    open.send(record(0, b"open")).unwrap();
+    append(&log, "t", &[record(0, &[0; 100_000])]);
+    log.drop_below("t", 0, u64::MAX).unwrap();
+    assert!(read_from(&log, "t", 0, 0).unwrap().is_empty());
+    assert_eq!(open.commit(), CommitOutcome::Committed);
+    assert_eq!(read_from(&log, "t", 0, 0).unwrap().len(), 2, "what was not yet stable was dropped");
+}
+
+#[test]
 fn retention_on_disk() {
     let directory = tempfile::tempdir().unwrap();
     let log = open(directory.path(), EmbeddedSync::Never, LocalOptions::default()).unwrap();

@@ -53,10 +53,8 @@ fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(target.parent().unwrap()).unwrap();
         fs::copy(&file, target).unwrap();
     }
-    // The store wants its directories, also the empty ones.
-    for directory in ["db/keyspaces"] {
-        fs::create_dir_all(to.join(directory)).unwrap();
-    }
+    // The store wants this directory, also when it is empty.
+    fs::create_dir_all(to.join("db/keyspaces")).unwrap();
 }
 
 fn flip(file: &Path, position: usize) {
@@ -98,8 +96,9 @@ fn content_of_copy(original: &Path, change: impl FnOnce(&Path)) -> Result<Conten
 }
 
 fn journal(directory: &Path) -> PathBuf {
-    let journals = files_below(&directory.join("db")).into_iter().filter(|f| f.extension().is_some_and(|e| e == "jnl"));
-    journals.last().unwrap()
+    let mut journals =
+        files_below(&directory.join("db")).into_iter().filter(|f| f.extension().is_some_and(|e| e == "jnl"));
+    journals.next_back().unwrap()
 }
 
 /// A log whose journal has been cut to what it holds, as the first reopening does.

@@ -3,12 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
+use millstream_transports::embedded::EmbeddedSync;
 use millstream_transports::memory::{MemoryLog, MemorySync};
 use millstream_transports::{
-    Append, Batch, Change, CommitOutcome, Fault, LocalOptions, Member, OffsetCommit, TopicPartition, Transport,
+    Append, Batch, Change, CommitOutcome, Fault, Faults, LocalOptions, Member, OffsetCommit, TopicPartition, Transport,
     TransportError,
 };
 use proptest::prelude::*;
@@ -41,7 +42,7 @@ enum Next {
 }
 
 impl Worker {
-    fn join(log: &MemoryLog, name: &str) -> Self {
+    fn join(log: &dyn Transport, name: &str) -> Self {
         Self { member: join(log, "g", name, &["in"], &["out"]), positions: BTreeMap::new() }
     }
 
@@ -54,8 +55,8 @@ impl Worker {
         Ok(())
     }
 
-    fn epoch(&mut self) -> Next {
-        match self.try_epoch() {
+    fn epoch(&mut self, max_wait: Duration) -> Next {
+        match self.try_epoch(max_wait) {
             Ok(next) => next,
             // The log or the membership is gone, or an outcome is pending elsewhere: begin anew.
             Err(TransportError::Fenced(_) | TransportError::Unavailable(_)) => Next::Replace,
@@ -63,9 +64,9 @@ impl Worker {
         }
     }
 
-    fn try_epoch(&mut self) -> Result<Next, TransportError> {
+    fn try_epoch(&mut self, max_wait: Duration) -> Result<Next, TransportError> {
         let (mut batch, mut changes) = (Batch::new(), Vec::new());
-        self.member.poll(Duration::ZERO, &mut batch, &mut changes)?;
+        self.member.poll(max_wait, &mut batch, &mut changes)?;
         let changed = !changes.is_empty();
         for change in changes {
             match change {
@@ -153,7 +154,7 @@ impl World {
             }
             Step::Epoch(n) => {
                 if let Some(worker) = &mut self.workers[n]
-                    && matches!(worker.epoch(), Next::Replace)
+                    && matches!(worker.epoch(Duration::ZERO), Next::Replace)
                 {
                     self.workers[n] = Some(Worker::join(&self.log, &n.to_string()));
                 }
@@ -214,4 +215,89 @@ proptest! {
             prop_assert_eq!(values("in"), values("out"), "partition {}", partition);
         }
     }
+}
+
+/// The same workers on threads: some are replaced by a member of the same instance id while a commit of theirs is on its way, and
+/// faults strike.
+fn through_threads_and_usurpers(log: &(dyn Transport + Sync), faults: &Faults) {
+    const RECORDS: u32 = 6_000;
+    topic(log, "in", PARTITIONS);
+    topic(log, "out", PARTITIONS);
+    faults.plan(
+        11,
+        &[
+            (Fault::CommitUnknownApplied, 5_000),
+            (Fault::CommitUnknownDropped, 5_000),
+            (Fault::CommitFenced, 2_000),
+            (Fault::Rebalance, 2_000),
+            (Fault::MembershipLost, 2_000),
+        ],
+    );
+    let done = || {
+        let end = |partition| {
+            let last = read_from(log, "in", partition, 0).unwrap().last().map_or(0, |(offset, _)| offset + 1);
+            let position = log.committed("g", "in", partition);
+            matches!(position, Ok(Some(position)) if position.offset >= last)
+        };
+        (0..PARTITIONS).all(end)
+    };
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for name in ["a", "b", "c"] {
+            // Two threads fight for each name.
+            for _ in 0..2 {
+                let stop = &stop;
+                scope.spawn(move || {
+                    let mut worker = Worker::join(log, name);
+                    while !stop.load(Ordering::SeqCst) {
+                        if matches!(worker.epoch(Duration::from_millis(5)), Next::Replace) {
+                            worker = Worker::join(log, name);
+                        }
+                    }
+                });
+            }
+        }
+        for n in 0..RECORDS / 10 {
+            let values: Vec<String> = (0..10).map(|m| (n * 10 + m).to_string()).collect();
+            let records: Vec<Append<'_>> = values
+                .iter()
+                .zip(0u32..)
+                .map(|(value, m)| crate::support::record(m % PARTITIONS, value.as_bytes()))
+                .collect();
+            crate::support::append(log, "in", &records);
+        }
+        // Long before the limit; it only keeps a mistake from hanging.
+        for _ in 0..6_000 {
+            if done() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        stop.store(true, Ordering::SeqCst);
+    });
+    let mut total = 0;
+    for partition in 0..PARTITIONS {
+        let values = |topic: &str| crate::support::values(log, topic, partition);
+        let (input, output) = (values("in"), values("out"));
+        total += output.len();
+        assert!(input == output, "partition {partition}: {} records in, {} out", input.len(), output.len());
+    }
+    assert_eq!(total, RECORDS as usize);
+}
+
+fn short_sessions() -> LocalOptions {
+    LocalOptions { session_timeout_ms: 50, transaction_timeout_ms: 1_000, poll_bytes: 200, ..LocalOptions::default() }
+}
+
+#[test]
+fn threads_on_the_memory_log() {
+    let log = MemoryLog::with_options(short_sessions(), MemorySync::Immediate);
+    through_threads_and_usurpers(&log, log.faults());
+}
+
+#[test]
+fn threads_on_the_embedded_log() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = crate::support::open(directory.path(), EmbeddedSync::Never, short_sessions()).unwrap();
+    through_threads_and_usurpers(&log, log.faults());
 }
