@@ -1,0 +1,7 @@
+//! The two promises, on the whole topology: Replay and Convergence.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs)]
+
+mod convergence;
+mod once;
+mod replay;
+mod scenario;
