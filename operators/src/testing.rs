@@ -98,7 +98,7 @@ pub fn events(max: usize) -> impl Strategy<Value = Vec<Told>> {
                 kind,
                 time_ms: step * 5 * MINUTE_MS,
                 sequence,
-                consent: 1 | 2 * i32::from(consent != 0) | consent & 4,
+                consent: 1 | (2 * i32::from(consent != 0)) | (consent & 4),
                 is_bot,
                 tracker: tracker.map(|n| format!("t{n}")),
                 page_view_id: view.map(|n| format!("v{n}")),
@@ -142,7 +142,14 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    fn row(&mut self, topic: &'static str, key: String, revision: i64, retracted: bool, encode: impl FnOnce(&mut Vec<u8>)) {
+    fn row(
+        &mut self,
+        topic: &'static str,
+        key: String,
+        revision: i64,
+        retracted: bool,
+        encode: impl FnOnce(&mut Vec<u8>),
+    ) {
         let mut body = Vec::new();
         encode(&mut body);
         self.rows.push(Row { topic, key, revision, retracted, body });
@@ -168,7 +175,13 @@ impl Recorder {
     pub fn assert_one_output_per_key_and_revision(&self) {
         let mut seen = std::collections::BTreeSet::new();
         for row in &self.rows {
-            assert!(seen.insert((row.topic, &row.key, row.revision)), "{} {} twice at {}", row.topic, row.key, row.revision);
+            assert!(
+                seen.insert((row.topic, &row.key, row.revision)),
+                "{} {} twice at {}",
+                row.topic,
+                row.key,
+                row.revision
+            );
         }
     }
 }

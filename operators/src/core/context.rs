@@ -1,6 +1,8 @@
 //! What an operator knows of the record at hand, and where its results go.
 
-use millstream_schemas::{HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, idempotency_key, revision};
+use millstream_schemas::{
+    HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, idempotency_key, revision,
+};
 
 use super::watermark::UNKNOWN_MS;
 

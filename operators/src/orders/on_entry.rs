@@ -44,7 +44,11 @@ impl Orders {
                 self.on_owner(id, entry, &writer, sink);
                 Ok(())
             }
-            _ => Err(Refused { reason: "unknown_kind", field: "kind", detail: "an entry is a purchase, a refund or an owner" }),
+            _ => Err(Refused {
+                reason: "unknown_kind",
+                field: "kind",
+                detail: "an entry is a purchase, a refund or an owner",
+            }),
         };
         if let Err(refused) = done {
             return refuse(entry, refused, sink);
@@ -89,7 +93,10 @@ impl Orders {
         sink: &mut impl Sink,
     ) -> Result<(), Refused> {
         let Some(refund_id) = entry.refund_id else {
-            return Err(missing("refund_id", "a refund needs an id; ingest gives it the event's where the shop gave none"));
+            return Err(missing(
+                "refund_id",
+                "a refund needs an id; ingest gives it the event's where the shop gave none",
+            ));
         };
         amounts(entry)?;
         let order = self.entries.get_or_insert_with(id.0, Order::default);

@@ -123,14 +123,15 @@ fn oracle(entries: &[Entry]) -> View {
     };
     let (purchases, refunds) = (latest("purchase"), latest("refund"));
     let person = |told: &Entry| {
-        let moved = entries.iter().filter(|entry| {
-            entry.kind == "owner" && entry.order_id == told.order_id && entry.source == told.source
-        });
+        let moved = entries
+            .iter()
+            .filter(|entry| entry.kind == "owner" && entry.order_id == told.order_id && entry.source == told.source);
         let moved = moved.max_by_key(|entry| entry.hand_overs).map(|entry| entry.person);
         told.source.map(|_| Id(moved.unwrap_or(told.person)))
     };
     let orders = purchases.iter().map(|((order_id, _), told)| {
-        let refunded = refunds.iter().filter(|((of, _), _)| of == order_id).map(|(_, refund)| refund.amount_minor).sum();
+        let refunded =
+            refunds.iter().filter(|((of, _), _)| of == order_id).map(|(_, refund)| refund.amount_minor).sum();
         (order_id.unwrap().to_owned(), (told.amount_minor, refunded, person(told), told.lines as i64))
     });
     let refund_rows = refunds.iter().map(|((order_id, refund_id), told)| {
@@ -144,22 +145,32 @@ fn oracle(entries: &[Entry]) -> View {
 
 fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let orders = ["o1", "o2"];
-    let one = (0..7u8, 0..2usize, 0..4usize, 0..6i64, prop::option::of(0..2u128), 0..5u128, 1..4i32, 1..900i64, 0..4usize)
-        .prop_map(move |(kind, order, id, time, source, person, hand_overs, amount_minor, lines)| {
-            let base = Entry { source, person, lines: lines.max(1), ..purchase(orders[order], "", time, amount_minor, 1) };
-            match kind {
-                0..=2 => base,
-                // A refund id belongs to one order, or to none.
-                3..=4 => Entry {
-                    kind: "refund",
-                    refund_id: Some([["r1", "r2", "r3", "r4"], ["s1", "s2", "s3", "s4"]][order][id]),
-                    ..base
-                },
-                5 => Entry { kind: "refund", order_id: None, refund_id: Some(["o1", "u2", "u3", "u4"][id]), ..base },
-                // What a hand-over says follows from the source and its count.
-                _ => Entry { kind: "owner", hand_overs, person: 100 + hand_overs as u128, source: Some(id as u128 % 2), ..base },
-            }
-        });
+    let one =
+        (0..7u8, 0..2usize, 0..4usize, 0..6i64, prop::option::of(0..2u128), 0..5u128, 1..4i32, 1..900i64, 0..4usize)
+            .prop_map(move |(kind, order, id, time, source, person, hand_overs, amount_minor, lines)| {
+                let base =
+                    Entry { source, person, lines: lines.max(1), ..purchase(orders[order], "", time, amount_minor, 1) };
+                match kind {
+                    0..=2 => base,
+                    // A refund id belongs to one order, or to none.
+                    3..=4 => Entry {
+                        kind: "refund",
+                        refund_id: Some([["r1", "r2", "r3", "r4"], ["s1", "s2", "s3", "s4"]][order][id]),
+                        ..base
+                    },
+                    5 => {
+                        Entry { kind: "refund", order_id: None, refund_id: Some(["o1", "u2", "u3", "u4"][id]), ..base }
+                    }
+                    // What a hand-over says follows from the source and its count.
+                    _ => Entry {
+                        kind: "owner",
+                        hand_overs,
+                        person: 100 + hand_overs as u128,
+                        source: Some(id as u128 % 2),
+                        ..base
+                    },
+                }
+            });
     prop::collection::vec(one, 1..30).prop_map(|mut entries| {
         for (at, entry) in entries.iter_mut().enumerate() {
             entry.event_id = format!("e{:02}", at * 37 % 100);
@@ -234,7 +245,8 @@ fn a_refund_before_its_order_becomes_matched() {
 
 #[test]
 fn a_new_owner_revises_order_lines_and_refunds_once() {
-    let entries = [purchase("o1", "a", 5, 100, 2), refund(Some("o1"), "r1", 9, 40), owner("o1", 2, 88), owner("o1", 1, 99)];
+    let entries =
+        [purchase("o1", "a", 5, 100, 2), refund(Some("o1"), "r1", 9, 40), owner("o1", 2, 88), owner("o1", 1, 99)];
     let (out, _) = run(&entries);
     let (orders, refunds, _) = view(&out);
     assert_eq!((orders["o1"].2, refunds["r1"].2), (Some(Id(88)), Some(Id(88))));
@@ -260,7 +272,8 @@ fn what_cannot_be_an_order_is_rejected() {
 
 #[test]
 fn refunds_of_an_order_are_bounded() {
-    let names: Vec<&'static str> = (0..=REFUNDS_PER_ORDER).map(|n| &*Box::leak(format!("r{n}").into_boxed_str())).collect();
+    let names: Vec<&'static str> =
+        (0..=REFUNDS_PER_ORDER).map(|n| &*Box::leak(format!("r{n}").into_boxed_str())).collect();
     let entries: Vec<Entry> = names.iter().map(|name| refund(Some("o1"), name, 1, 1)).collect();
     assert_eq!(run(&entries).0.rejected, ["too_many_refunds"]);
 }

@@ -7,7 +7,9 @@ use millstream_schemas::{HandOver, Id};
 
 use super::state::{Purchase, Source};
 use crate::core::EventOrder;
-use crate::core::limits::{EVENTS_PER_SOURCE, ORDERS_PER_SESSION, PAGE_VIEWS_PER_SESSION, PURCHASES_PER_SOURCE, SESSIONS_PER_SOURCE};
+use crate::core::limits::{
+    EVENTS_PER_SOURCE, ORDERS_PER_SESSION, PAGE_VIEWS_PER_SESSION, PURCHASES_PER_SOURCE, SESSIONS_PER_SOURCE,
+};
 use crate::propensity::Activity;
 use crate::sessions::origin::{Origin, TEXTS};
 use crate::sessions::{Session, SessionOrder};
@@ -23,7 +25,9 @@ pub const STATE_BYTES_MAX: usize = 700_000;
 #[derive(Debug, thiserror::Error)]
 pub enum StateError {
     /// Another version wrote it.
-    #[error("state version {0} is unknown to this program, which knows version {VERSION}; drain with the older program first")]
+    #[error(
+        "state version {0} is unknown to this program, which knows version {VERSION}; drain with the older program first"
+    )]
     Version(i32),
     /// It is damaged.
     #[error("the state is damaged: {0}")]

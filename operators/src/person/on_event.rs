@@ -31,7 +31,13 @@ impl<T> Copy for Incoming<'_, T> {}
 
 impl People {
     /// Takes an event in. One without identity, or that no operator may see for want of consent, changes nothing.
-    pub fn on_event(&mut self, incoming: Incoming<'_, Event<'_>>, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
+    pub fn on_event(
+        &mut self,
+        incoming: Incoming<'_, Event<'_>>,
+        env: Env<'_>,
+        cx: &Context<'_>,
+        sink: &mut impl Sink,
+    ) {
         let event = incoming.record;
         let (Some(source_id), Some(person_id)) = (event.source, event.person) else { return };
         let kind = EventKind::of(event.event_type);
@@ -47,12 +53,22 @@ impl People {
         let Some(person) = self.entries.get_mut(person_id.0) else { return };
         person.identify(event.person_user_id);
         let Some(source) = person.source_mut(source_id) else {
-            return reject(event, "too_many_sources", "all sources of the person wait for their hand-over; import it later", sink);
+            return reject(
+                event,
+                "too_many_sources",
+                "all sources of the person wait for their hand-over; import it later",
+                sink,
+            );
         };
         if let Some(hold) = &mut source.hold {
             let bytes = incoming.body.len();
             if hold.bytes + bytes > HELD_BYTES_PER_SOURCE || self.held_bytes + bytes > HELD_BYTES_PER_TASK {
-                return reject(event, "held_overflow", "too much waits for the source's hand-over; import it later", sink);
+                return reject(
+                    event,
+                    "held_overflow",
+                    "too much waits for the source's hand-over; import it later",
+                    sink,
+                );
             }
             hold_back(hold, HeldKind::Event, incoming.body);
             self.held_bytes += bytes;

@@ -24,7 +24,8 @@ impl People {
         let rules = Rules::of(env.sites.get(&person.site));
         let mut due_ms = UNARMED;
         for at in 0..person.sources.len() {
-            let Some(mut sessions) = person.sources.get_mut(at).map(|source| std::mem::take(&mut source.sessions)) else {
+            let Some(mut sessions) = person.sources.get_mut(at).map(|source| std::mem::take(&mut source.sessions))
+            else {
                 continue;
             };
             if let Some(source) = person.sources.get(at) {

@@ -117,9 +117,10 @@ impl Source {
             let texts = list.iter().flat_map(|purchase| [&purchase.order_id, &purchase.refund_id]).flatten();
             40 + list.capacity() * size_of::<Purchase>() + texts.map(|text| text.len()).sum::<usize>()
         });
-        let held = self.hold.as_ref().map_or(0, |hold| {
-            size_of::<Hold>() + hold.queue.capacity() * size_of::<Held>() + hold.bytes
-        });
+        let held = self
+            .hold
+            .as_ref()
+            .map_or(0, |hold| size_of::<Hold>() + hold.queue.capacity() * size_of::<Held>() + hold.bytes);
         (self.sessions.bytes(), purchases, held)
     }
 }

@@ -80,7 +80,9 @@ fn a_state_too_large_for_a_record_leaves_out_the_oldest() {
     assert!(state.len() < STATE_BYTES_MAX + 10_000);
     let read = decode(SOURCE, VERSION, &state);
     // As many as the limit of sessions allows; here the source was never trimmed.
-    assert!(matches!(read, Err(StateError::TooMany { what: "sessions", .. })) || read.unwrap().sessions.single.is_none());
+    assert!(
+        matches!(read, Err(StateError::TooMany { what: "sessions", .. })) || read.unwrap().sessions.single.is_none()
+    );
 }
 
 struct House {
@@ -145,7 +147,8 @@ fn without_its_purpose_an_event_reaches_no_operator() {
     }
     // A purchase without the purpose *necessary* does not follow its source.
     let mut house = House::new();
-    let purchase = Told { kind: "purchase", order_id: Some("o".to_owned()), consent: 2, currency: "EUR", ..view("a", 0) };
+    let purchase =
+        Told { kind: "purchase", order_id: Some("o".to_owned()), consent: 2, currency: "EUR", ..view("a", 0) };
     house.event(&purchase.event());
     assert!(house.people.get(PERSON).unwrap().sources[0].purchases.is_none());
 }
@@ -165,10 +168,15 @@ fn a_long_lived_persons_state_stays_bounded_and_goes_in_the_end() {
     assert_eq!(house.out.current("sessions").len(), 8_000);
     house.watermark(500 * 1_440 * MINUTE_MS);
     assert!(house.people.is_empty());
-    let open = house.out.current("sessions").values().filter(|body| {
-        let row: millstream_schemas::Session<'_> = crate::testing::decode(body);
-        row.state == "open"
-    }).count();
+    let open = house
+        .out
+        .current("sessions")
+        .values()
+        .filter(|body| {
+            let row: millstream_schemas::Session<'_> = crate::testing::decode(body);
+            row.state == "open"
+        })
+        .count();
     assert_eq!(open, 0);
 }
 

@@ -1,7 +1,7 @@
 //! What the score is made of: a summary of the informative events that allow personalization.
 
-use millstream_scoring::{Feature, Features};
 use millstream_schemas::{Event, purposes};
+use millstream_scoring::{Feature, Features};
 
 use crate::core::EventKind;
 

@@ -18,9 +18,9 @@ pub(super) fn place_single(sessions: &mut SourceSessions, event: Arc<Session>, r
     let gap_ms = rules.gap_ms;
     let list = &mut sessions.list;
     // Sessions from before the setting changed can be split no more: each counts as one event.
-    let single = sessions.single.get_or_insert_with(|| {
-        Box::new(list.iter().filter(|session| !session.by_tracker).cloned().collect())
-    });
+    let single = sessions
+        .single
+        .get_or_insert_with(|| Box::new(list.iter().filter(|session| !session.by_tracker).cloned().collect()));
     let at = single.partition_point(|other| other.first.order <= event.first.order);
     single.insert(at, event);
 
@@ -40,9 +40,9 @@ pub(super) fn place_single(sessions: &mut SourceSessions, event: Arc<Session>, r
 /// Whether a gap divides the event at `at` from the one before.
 fn apart(single: &[Arc<Session>], at: usize, gap_ms: i64) -> bool {
     let before = at.checked_sub(1).and_then(|before| single.get(before));
-    before.zip(single.get(at)).is_none_or(|(before, event)| {
-        event.first.order.time_ms.saturating_sub(before.last.time_ms) > gap_ms
-    })
+    before
+        .zip(single.get(at))
+        .is_none_or(|(before, event)| event.first.order.time_ms.saturating_sub(before.last.time_ms) > gap_ms)
 }
 
 /// Cuts neighbouring events into sessions: one that names another campaign than the session so far begins the next.

@@ -14,7 +14,13 @@ pub fn reaches(event: &Event<'_>, kind: EventKind) -> bool {
 }
 
 /// Adds an event that [`reaches`] the operator. `watermark_ms` says which sessions are over already.
-pub fn on_event(sessions: &mut SourceSessions, seen: &Seen<'_>, rules: &Rules, watermark_ms: i64, changes: &mut Changes) {
+pub fn on_event(
+    sessions: &mut SourceSessions,
+    seen: &Seen<'_>,
+    rules: &Rules,
+    watermark_ms: i64,
+    changes: &mut Changes,
+) {
     let by_tracker = rules.by_tracker && seen.event.tracker_session_id.is_some();
     if by_tracker {
         place_by_tracker(&mut sessions.list, seen, changes);
@@ -48,9 +54,11 @@ fn place_by_gap(list: &mut List, seen: &Seen<'_>, gap_ms: i64, changes: &mut Cha
     let after_left = list.iter().rposition(|session| session.first.order <= seen.order).map_or(0, |at| at + 1);
     let left = list.iter().take(after_left).rposition(|session| !session.by_tracker);
     let right = list.iter().skip(after_left).position(|session| !session.by_tracker).map(|at| at + after_left);
-    let left = left.filter(|&at| list.get(at).is_some_and(|session| time_ms.saturating_sub(session.last.time_ms) <= gap_ms));
-    let right = right
-        .filter(|&at| list.get(at).is_some_and(|session| session.first.order.time_ms.saturating_sub(time_ms) <= gap_ms));
+    let left =
+        left.filter(|&at| list.get(at).is_some_and(|session| time_ms.saturating_sub(session.last.time_ms) <= gap_ms));
+    let right = right.filter(|&at| {
+        list.get(at).is_some_and(|session| session.first.order.time_ms.saturating_sub(time_ms) <= gap_ms)
+    });
     match (left, right) {
         (Some(left), None) => {
             if let Some(session) = list.get_mut(left) {

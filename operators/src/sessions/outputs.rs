@@ -26,7 +26,14 @@ pub struct Owner<'a> {
 }
 
 /// Emits one revision of `session`; `retracted` where its key has ceased.
-pub fn emit(session: &Session, owner: &Owner<'_>, rules: &Rules, retracted: bool, cx: &Context<'_>, sink: &mut impl Sink) {
+pub fn emit(
+    session: &Session,
+    owner: &Owner<'_>,
+    rules: &Rules,
+    retracted: bool,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
     let revision = cx.revision(owner.hand_overs);
     let first = session.first.texts();
     let (entry, channel, tracker) = (texts(&session.entry), texts(&session.channel), texts(&session.tracker));

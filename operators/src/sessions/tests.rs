@@ -16,8 +16,7 @@ const GAP: Rules =
 const TRACKER: Rules = Rules { by_tracker: true, ..GAP };
 const CAMPAIGN: Rules = Rules { by_campaign: true, ..GAP };
 
-const OWNER: Owner<'static> =
-    Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0 };
+const OWNER: Owner<'static> = Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0 };
 
 /// Feeds events in the order given, emits after each, and at the end lets the watermark pass to `until_ms`.
 fn run<'a>(told: impl IntoIterator<Item = &'a Told>, rules: &Rules, until_ms: i64) -> (Recorder, SourceSessions) {
@@ -45,14 +44,7 @@ fn run<'a>(told: impl IntoIterator<Item = &'a Told>, rules: &Rules, until_ms: i6
 /// Leaves out what differs between interleavings.
 fn comparable(body: &[u8]) -> Vec<u8> {
     let row: Record<'_> = decode(body);
-    let row = Record {
-        revision: 0,
-        idempotency_key: Id(0),
-        event_time: 0,
-        source_event: "",
-        watermark: 0,
-        ..row
-    };
+    let row = Record { revision: 0, idempotency_key: Id(0), event_time: 0, source_event: "", watermark: 0, ..row };
     let mut out = Vec::new();
     row.encode(&mut out);
     out
@@ -74,9 +66,10 @@ fn oracle(told: &[Told], rules: &Rules, until_ms: i64) -> BTreeMap<String, Vec<u
             by_tracker.entry(tracker).or_default().push(event);
             continue;
         }
-        let begins = by_gap.last().and_then(|session| session.last()).is_none_or(|last| {
-            event.event_time - last.event_time > rules.gap_ms
-        });
+        let begins = by_gap
+            .last()
+            .and_then(|session| session.last())
+            .is_none_or(|last| event.event_time - last.event_time > rules.gap_ms);
         let session_campaign = by_gap.last().and_then(|session| session.first()).and_then(|first| first.utm_source);
         let changes = rules.by_campaign && event.utm_source.is_some() && event.utm_source != session_campaign;
         if begins || changes {

@@ -1,1 +1,17 @@
-//! One state per person: every per-person operator, fused into one task.
+//! One state per person: every per-person operator, fused into one task; and one state per order.
+//!
+//! [`ProfileFactory`] makes a [`ProfileStage`] for each partition of `events`. The stage decodes a record by its schema id and hands
+//! it to the operators ([`millstream_operators::person`], [`millstream_operators::orders`]); what they emit, it encodes and routes
+//! ([`sink`]). It is pure: no clock, no I/O, the same records give the same bytes.
+
+pub mod config;
+pub mod factory;
+pub mod sink;
+pub mod stage;
+
+#[cfg(test)]
+mod tests;
+
+pub use config::{ProfileConfig, ProfileTopics};
+pub use factory::ProfileFactory;
+pub use stage::{ProfileStage, StateUse};

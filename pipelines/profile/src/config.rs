@@ -1,0 +1,73 @@
+//! What a profile task is given when it is made. What may differ per shop is in control records instead.
+
+use std::fmt;
+use std::sync::Arc;
+
+use millstream_schemas::{Event, Order, OrderLine, Propensity, Refund, RefundLine, Rejected, SchemaIds, Session};
+use millstream_scoring::{Heuristic, Scorer};
+use millstream_transports::TopicSpec;
+
+/// The topics of the stage, as they must exist.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProfileTopics {
+    /// `events`: the input, and where hand-overs and changes of owner go.
+    pub events: TopicSpec,
+    /// `sessions`; as many partitions as the input, like all that follow but the last.
+    pub sessions: TopicSpec,
+    /// `scores.propensity`.
+    pub propensity: TopicSpec,
+    /// `orders`.
+    pub orders: TopicSpec,
+    /// `order.lines`.
+    pub order_lines: TopicSpec,
+    /// `refunds`.
+    pub refunds: TopicSpec,
+    /// `refund.lines`.
+    pub refund_lines: TopicSpec,
+    /// `events.rejected`.
+    pub rejected: TopicSpec,
+}
+
+impl ProfileTopics {
+    /// The topics as `spec` describes each by its name.
+    pub fn of(mut spec: impl FnMut(&'static str) -> TopicSpec) -> Self {
+        Self {
+            events: spec(Event::TOPIC),
+            sessions: spec(Session::TOPIC),
+            propensity: spec(Propensity::TOPIC),
+            orders: spec(Order::TOPIC),
+            order_lines: spec(OrderLine::TOPIC),
+            refunds: spec(Refund::TOPIC),
+            refund_lines: spec(RefundLine::TOPIC),
+            rejected: spec(Rejected::TOPIC),
+        }
+    }
+}
+
+/// Settings of the profile stage.
+#[derive(Clone)]
+pub struct ProfileConfig {
+    /// The topics.
+    pub topics: ProfileTopics,
+    /// Schema ids on the wire; identity without a registry.
+    pub schema_ids: SchemaIds,
+    /// Who scores sessions; the labelled heuristic by default.
+    pub scorer: Arc<dyn Scorer>,
+}
+
+impl ProfileConfig {
+    /// The defaults: no registry, the heuristic.
+    pub fn new(topics: ProfileTopics) -> Self {
+        Self { topics, schema_ids: SchemaIds::identity(), scorer: Arc::new(Heuristic) }
+    }
+}
+
+impl fmt::Debug for ProfileConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProfileConfig")
+            .field("topics", &self.topics)
+            .field("schema_ids", &self.schema_ids)
+            .field("scorer", &self.scorer.model())
+            .finish()
+    }
+}

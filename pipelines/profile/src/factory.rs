@@ -1,0 +1,72 @@
+//! Makes profile stages, one for each partition of `events`.
+
+use std::sync::Arc;
+
+use millstream_runtime::{Stage, StageFactory};
+use millstream_transports::TopicSpec;
+
+use crate::config::ProfileConfig;
+use crate::stage::ProfileStage;
+
+/// Index of `sessions` among the outputs.
+pub const OUT_SESSIONS: u16 = 0;
+/// Index of `scores.propensity` among the outputs.
+pub const OUT_PROPENSITY: u16 = 1;
+/// Index of `orders` among the outputs.
+pub const OUT_ORDERS: u16 = 2;
+/// Index of `order.lines` among the outputs.
+pub const OUT_ORDER_LINES: u16 = 3;
+/// Index of `refunds` among the outputs.
+pub const OUT_REFUNDS: u16 = 4;
+/// Index of `refund.lines` among the outputs.
+pub const OUT_REFUND_LINES: u16 = 5;
+/// Index of `events` among the outputs: hand-overs and changes of owner.
+pub const OUT_EVENTS: u16 = 6;
+/// Index of `events.rejected` among the outputs.
+pub const OUT_REJECTED: u16 = 7;
+
+/// Makes profile stages.
+#[derive(Debug, Clone)]
+pub struct ProfileFactory {
+    config: Arc<ProfileConfig>,
+}
+
+impl ProfileFactory {
+    /// A factory of stages with these settings.
+    pub fn new(config: ProfileConfig) -> Self {
+        Self { config: Arc::new(config) }
+    }
+
+    /// As [`StageFactory::make`], with the concrete type.
+    pub fn stage(&self, partition: u32) -> ProfileStage {
+        ProfileStage::new(Arc::clone(&self.config), partition)
+    }
+}
+
+impl StageFactory for ProfileFactory {
+    fn name(&self) -> &'static str {
+        "profile"
+    }
+
+    fn inputs(&self) -> Vec<TopicSpec> {
+        vec![self.config.topics.events.clone()]
+    }
+
+    fn outputs(&self) -> Vec<TopicSpec> {
+        let topics = &self.config.topics;
+        vec![
+            topics.sessions.clone(),
+            topics.propensity.clone(),
+            topics.orders.clone(),
+            topics.order_lines.clone(),
+            topics.refunds.clone(),
+            topics.refund_lines.clone(),
+            topics.events.clone(),
+            topics.rejected.clone(),
+        ]
+    }
+
+    fn make(&self, partition: u32) -> Box<dyn Stage> {
+        Box::new(self.stage(partition))
+    }
+}

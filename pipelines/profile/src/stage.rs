@@ -1,0 +1,244 @@
+//! The profile stage: decodes a record, drives the operators.
+
+use std::sync::Arc;
+
+use millstream_operators::core::context::Rejection;
+use millstream_operators::core::watermark::WatermarkGate;
+use millstream_operators::core::{Context, UndoMap};
+use millstream_operators::orders::Orders;
+use millstream_operators::person::{Env, Incoming, MemoryUse, People};
+use millstream_operators::site::{SITE_CONFIG_KIND, Sites};
+use millstream_runtime::{Diversion, Outputs, Stage};
+use millstream_schemas::{Control, DecodeError, Event, HandOver, Id, OrderEntry, SourceMoved, Watermark, frame};
+use millstream_transports::{RecordRef, partition_for};
+
+use crate::config::ProfileConfig;
+use crate::sink::{OutputSink, reject};
+
+/// The state machine of one partition of `events`.
+#[derive(Debug)]
+pub struct ProfileStage {
+    config: Arc<ProfileConfig>,
+    partition: u32,
+    people: People,
+    orders: Orders,
+    sites: Sites,
+    gate: WatermarkGate,
+    /// Numbers of control records taken in: one that was copied twice counts once. By site.
+    control_numbers: UndoMap<u128, i64>,
+}
+
+/// What is wrong with a record.
+enum Bad {
+    Frame(frame::FrameError),
+    Schema(u32),
+    Body(DecodeError),
+    Watermark(String),
+    Control(String),
+}
+
+impl From<DecodeError> for Bad {
+    fn from(error: DecodeError) -> Self {
+        Self::Body(error)
+    }
+}
+
+impl ProfileStage {
+    /// A stage with empty state.
+    pub fn new(config: Arc<ProfileConfig>, partition: u32) -> Self {
+        Self {
+            config,
+            partition,
+            people: People::new(),
+            orders: Orders::new(),
+            sites: Sites::new(),
+            gate: WatermarkGate::new(),
+            control_numbers: UndoMap::new(),
+        }
+    }
+
+    /// The task's watermark, milliseconds UTC; `i64::MIN` before all upstreams have announced.
+    pub fn watermark_ms(&self) -> i64 {
+        self.gate.current_ms()
+    }
+
+    /// Persons and orders held.
+    pub fn counts(&self) -> StateUse {
+        StateUse { persons: self.people.len(), orders: self.orders.len() }
+    }
+
+    /// Bytes held for the given persons, itemised.
+    pub fn memory_use(&self, persons: impl IntoIterator<Item = Id>) -> MemoryUse {
+        self.people.memory_use(persons)
+    }
+
+    fn take(&mut self, record: RecordRef<'_>, out: &mut Outputs) -> Result<(), Bad> {
+        let (wire_id, body) = frame::split(record.value).map_err(Bad::Frame)?;
+        match self.config.schema_ids.from_wire(wire_id) {
+            Event::ID => self.event(record, body, out),
+            OrderEntry::ID => self.order_entry(record, body, out),
+            Watermark::ID => self.watermark(record, body, out),
+            SourceMoved::ID => self.source_moved(record, body, out),
+            HandOver::ID => self.hand_over(record, body, out),
+            Control::ID => self.control(body),
+            other => Err(Bad::Schema(other)),
+        }
+    }
+
+    fn context<'a>(&self, record: RecordRef<'_>, event_time_ms: i64, source_event: &'a str) -> Context<'a> {
+        Context { offset: record.offset, watermark_ms: self.gate.current_ms(), event_time_ms, source_event }
+    }
+
+    fn event(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let event = Event::decode(body)?;
+        let cx = self.context(record, event.event_time, event.event_id);
+        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+        let mut sink = OutputSink { config: &self.config, record, out };
+        self.people.on_event(Incoming { record: &event, body }, env, &cx, &mut sink);
+        Ok(())
+    }
+
+    fn order_entry(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let entry = OrderEntry::decode(body)?;
+        let cx = self.context(record, entry.event_time, entry.event_id);
+        let mut sink = OutputSink { config: &self.config, record, out };
+        self.orders.on_entry(&entry, body, &self.sites, &cx, &mut sink);
+        Ok(())
+    }
+
+    fn watermark(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let watermark = Watermark::decode(body)?;
+        let before_ms = self.gate.current_ms();
+        self.gate
+            .announce(watermark.upstream, watermark.upstreams, watermark.time)
+            .map_err(|error| Bad::Watermark(error.to_string()))?;
+        let now_ms = self.gate.current_ms();
+        if now_ms > before_ms {
+            let cx = self.context(record, now_ms, "");
+            let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+            let mut sink = OutputSink { config: &self.config, record, out };
+            self.people.on_watermark(env, &cx, &mut sink);
+            self.orders.on_watermark(now_ms);
+        }
+        Ok(())
+    }
+
+    fn source_moved(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let moved = SourceMoved::decode(body)?;
+        let cx = self.context(record, moved.event_time, moved.source_event);
+        let incoming = Incoming { record: &moved, body };
+        let mut sink = OutputSink { config: &self.config, record, out };
+        if moved.from_person == moved.to_person {
+            return Ok(());
+        }
+        if is_here(&self.config, self.partition, moved.from_person) {
+            self.people.on_moved_away(incoming, &cx, &mut sink);
+        }
+        if is_here(&self.config, self.partition, moved.to_person) {
+            self.people.on_moved_here(incoming, &mut sink);
+        }
+        Ok(())
+    }
+
+    fn hand_over(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let hand_over = HandOver::decode(body)?;
+        let cx = self.context(record, hand_over.event_time, hand_over.source_event);
+        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+        let mut sink = OutputSink { config: &self.config, record, out };
+        self.people.on_hand_over(&hand_over, env, &cx, &mut sink);
+        Ok(())
+    }
+
+    fn control(&mut self, body: &[u8]) -> Result<(), Bad> {
+        let control = Control::decode(body)?;
+        if control.kind != SITE_CONFIG_KIND {
+            // Kinds that other stages act on pass by.
+            return Ok(());
+        }
+        let last = self.control_numbers.get_or_insert_with(Id::of(&[control.site.as_bytes()]).0, || i64::MIN);
+        if control.number <= *last {
+            return Ok(());
+        }
+        self.sites
+            .apply(control.site, control.number, control.effective_at, control.body)
+            .map_err(|error| Bad::Control(error.to_string()))?;
+        *last = control.number;
+        Ok(())
+    }
+}
+
+fn is_here(config: &ProfileConfig, partition: u32, person: Id) -> bool {
+    partition_for(&person.0.to_be_bytes(), config.topics.events.partitions) == partition
+}
+
+fn reject_bad(config: &ProfileConfig, record: RecordRef<'_>, bad: &Bad, out: &mut Outputs) {
+    let (reason, detail) = match bad {
+        Bad::Frame(error) => ("corrupt_record", error.to_string()),
+        Bad::Body(error) => ("corrupt_record", error.to_string()),
+        Bad::Schema(id) => (
+            "unknown_schema",
+            format!("schema id {id} is not one that profile reads; see which producer writes to this topic"),
+        ),
+        Bad::Watermark(detail) => ("unknown_upstream", detail.clone()),
+        Bad::Control(detail) => ("bad_settings", detail.clone()),
+    };
+    reject(config, record, &Rejection { reason, field: None, detail: &detail, site: "", event_id: None }, out);
+}
+
+impl Stage for ProfileStage {
+    fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
+        if let Err(bad) = self.take(record, out) {
+            reject_bad(&self.config, record, &bad, out);
+        }
+    }
+
+    fn divert(&mut self, record: RecordRef<'_>, why: &Diversion, out: &mut Outputs) {
+        let Diversion::Panic(message) = why;
+        let event = frame::split(record.value).ok().and_then(|(_, body)| Event::decode(body).ok());
+        let rejection = Rejection {
+            reason: "panic",
+            field: None,
+            detail: message,
+            site: event.as_ref().map_or("", |event| event.site),
+            event_id: event.as_ref().map(|event| event.event_id),
+        };
+        reject(&self.config, record, &rejection, out);
+    }
+
+    fn commit_epoch(&mut self) {
+        self.people.commit();
+        self.orders.commit();
+        self.sites.commit();
+        self.gate.commit();
+        self.control_numbers.commit();
+    }
+
+    fn undo_epoch(&mut self) {
+        self.people.undo();
+        self.orders.undo();
+        self.sites.undo();
+        self.gate.undo();
+        self.control_numbers.undo();
+    }
+
+    fn state_keys(&self) -> usize {
+        self.people.len() + self.orders.len()
+    }
+
+    fn undo_bytes(&self) -> usize {
+        // Sessions are shared with the saved entries; what is copied is the entry and the one session that changed.
+        (self.people.saved_len() + self.orders.saved_len()) * UNDO_BYTES_PER_ENTRY
+    }
+}
+
+/// An estimate of what one saved entry costs.
+const UNDO_BYTES_PER_ENTRY: usize = 768;
+
+/// What a stage holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StateUse {
+    /// Persons.
+    pub persons: usize,
+    /// Orders.
+    pub orders: usize,
+}

@@ -1,0 +1,5 @@
+//! The stage against its promises.
+
+mod convergence;
+mod records;
+mod world;
