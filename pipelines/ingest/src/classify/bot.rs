@@ -1,8 +1,14 @@
 //! Which requests a machine sent, by what the User-Agent says of itself.
 //!
 //! Three kinds are told apart. A *declared* bot names itself (a crawler, a monitor, a preview fetcher) and is dropped. A *headless*
-//! browser pretends to be a visitor and is kept as suspected. A *tool* (curl, an HTTP library) is suspected where it claims to view
-//! pages; sending a server's orders it is in its rights.
+//! browser pretends to be a visitor and is kept as suspected. A *tool* (curl, an HTTP library) is suspected where the event names
+//! it as the visitor's device; as the sender of a request it may be a shop's server, in its rights.
+
+use std::sync::LazyLock;
+
+use aho_corasick::AhoCorasick;
+
+use super::bot_words;
 
 /// What kind of machine a User-Agent names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,477 +23,117 @@ pub enum Automation {
     Tool,
 }
 
-/// Words that only bots use, in lower case. A word that begins or ends with a letter may stand inside a longer one.
-const DECLARED: &[&str] = &[
-    "bot/",
-    "bot;",
-    "bot)",
-    "bot ",
-    "bot-",
-    "bot_",
-    "bot.",
-    "bot,",
-    "bot+",
-    "bot@",
-    "bots",
-    "-bot",
-    "_bot",
-    " bot",
-    "robot",
-    "botlink",
-    "botw",
-    "botj",
-    "crawl",
-    "spider",
-    "slurp",
-    "scrap",
-    "archiv",
-    "indexer",
-    "fetcher",
-    "harvest",
-    "checker",
-    "validator",
-    "verif",
-    "monitor",
-    "uptime",
-    "pingdom",
-    "statuscake",
-    "site24x7",
-    "watchdog",
-    "nagios",
-    "zabbix",
-    "datadog",
-    "newrelic",
-    "gtmetrix",
-    "lighthouse",
-    "pagespeed",
-    "google-read-aloud",
-    "google-inspection",
-    "mediapartners",
-    "adsbot",
-    "apis-google",
-    "feedfetcher",
-    "google favicon",
-    "google web preview",
-    "google-site",
-    "google-adwords",
-    "google-structured",
-    "googleother",
-    "google-safety",
-    "googleproducer",
-    "google-cloudvertex",
-    "google-extended",
-    "google-agent",
-    "google-notebooklm",
-    "google-firebase",
-    "google-pagerenderer",
-    "bingpreview",
-    "microsoftpreview",
-    "adidxbot",
-    "msnbot",
-    "yahoo! slurp",
-    "yandex.com/bots",
-    "duckduckgo-favicons",
-    "baiduspider",
-    "facebookexternalhit",
-    "facebookcatalog",
-    "facebookplatform",
-    "meta-external",
-    "meta-webindexer",
-    "linkedinbot",
-    "telegrambot",
-    "slackbot",
-    "slack-imgproxy",
-    "discordbot",
-    "skypeuripreview",
-    "embedly",
-    "iframely",
-    "quora link preview",
-    "vkshare",
-    "w3c_",
-    "w3c-",
-    "ia_archiver",
-    "heritrix",
-    "nutch",
-    "httrack",
-    "ahrefs",
-    "semrush",
-    "mj12",
-    "majestic",
-    "dotbot",
-    "rogerbot",
-    "screaming frog",
-    "seokicks",
-    "sistrix",
-    "serpstat",
-    "seobility",
-    "seositecheckup",
-    "siteimprove",
-    "seoscanners",
-    "seozoom",
-    "gptbot",
-    "chatgpt-user",
-    "oai-search",
-    "claude-",
-    "claudebot",
-    "anthropic",
-    "perplexity",
-    "ccbot",
-    "cohere-",
-    "mistralai",
-    "bytespider",
-    "amazon-",
-    "applebot",
-    "petalbot",
-    "diffbot",
-    "youbot",
-    "timpibot",
-    "grok",
-    "scanner",
-    "nessus",
-    "nikto",
-    "sqlmap",
-    "nmap",
-    "masscan",
-    "zgrab",
-    "censys",
-    "shodan",
-    "expanse",
-    "netcraft",
-    "qualys",
-    "internet-measurement",
-    "paloaltonetworks",
-    "netsystemsresearch",
-    "security.ipip",
-    "feed",
-    "rss",
-    "reader",
-    "aggregator",
-    "blogs",
-    "newsnow",
-    "flipboardproxy",
-    "superfeedr",
-    "netvibes",
-    "inoreader",
-    "miniflux",
-    "bazqux",
-    "theoldreader",
-    "protopage",
-    "snacktory",
-    "tt-rss",
-    "preview",
-    "thumbnail",
-    "snapshot",
-    "screenshot",
-    "favicon",
-    "urlcheck",
-    "linkcheck",
-    "link check",
-    "linkdex",
-    "linkwalker",
-    "link-checker",
-    "linkapedia",
-    "xenu",
-    "http://",
-    "https://",
-    "(+http",
-    "; +http",
-    "compatible;+",
-    "sniff",
-    "finder",
-    "grabber",
-    "collector",
-    "extractor",
-    "survey",
-    "research",
-    "analyzer",
-    "analyser",
-    "audit",
-    "lookup",
-    "reputation",
-    "plagia",
-    "copyscape",
-    "turnitin",
-    "trendiction",
-    "brandwatch",
-    "meltwater",
-    "mention",
-    "proximic",
-    "grapeshot",
-    "comscore",
-    "integralads",
-    "doubleverify",
-    "adscanner",
-    "admantx",
-    "criteo",
-    "weborama",
-    "peer39",
-    "outbrain",
-    "taboola",
-    "zemanta",
-    "cxense",
-    "crazyegg",
-    "appinsights",
-    "cloudflare-",
-    "cloudflare ",
-    "akamai",
-    "fastly",
-    "wordpress/",
-    "wp.com",
-    "drupal",
-    "joomla",
-    "magento",
-    "typo3",
-    "disqus/",
-    "automattic",
-    "shopify-",
-    "zapier",
-    "ifttt",
-    "postman-",
-    "mattermost",
-    "bitlybot",
-    "tweetmeme",
-    "trove",
-    "yeti/",
-    "daum/",
-    "daumoa",
-    "sogou",
-    "360spider",
-    "coccoc",
-    "qwantify",
-    "mojeek",
-    "seznam",
-    "exabot",
-    "gigabot",
-    "yacy",
-    "findxbot",
-    "mail.ru_",
-    "mail.ru/",
-    "sputnik",
-    "istella",
-    "cliqz",
-    "wotbox",
-    "domains",
-    "dns",
-    "whois",
-    "hosttracker",
-    "host-tracker",
-    "freshping",
-    "hetrix",
-    "montastic",
-    "nodeping",
-    "updown",
-    "blackboard",
-    "ezooms",
-    "digg",
-    "deepl",
-    "docomo/2.0 (compatible",
-    "ltx71",
-    "panscient",
-    "lipperhey",
-    "phantom.js bot",
-    "bot(",
-    "ptst/",
-    "dareboost",
-    "google-certificates",
-    "googleimageproxy",
-    "google-physicalweb",
-    "google-ads",
-    "googleagent",
-    "googleassociation",
-    "google-xrawler",
-    "synthetic",
-    "catchpoint",
-    "thousandeyes",
-    "ghost inspector",
-    "webcop",
-    "sitesucker",
-    "teleport",
-    "webcapture",
-    "download ninja",
-    "larbin",
-    "acunetix",
-    "zmeu",
-    "scanning",
-    "/scan",
-    "cookiehub",
-    "salesforce",
-    "hardenize",
-    "silktide",
-    "-agent",
-    " agent)",
-    "manus-user",
-    "criticalcss",
-    "foregenix",
-    "resolver",
-    "prefetch proxy",
-    "hatena",
-    "postrank",
-    "ichiro",
-    "seo4",
-    "attracta",
-    "dataprovider",
-    "recon;",
-    "datanyze",
-    "scope3",
-    "collapsify",
-    "ds9",
-    "infegy",
-    "pixalate",
-    "sindup",
-    "sqwatch",
-    "adbeat",
-    "siteimprove",
-];
+/// What a User-Agent contains, as bits.
+mod found {
+    pub const DECLARED: u8 = 1;
+    pub const HEADLESS: u8 = 2;
+    pub const TOOL: u8 = 4;
+    pub const OLD_BROWSER: u8 = 8;
+    pub const VISITOR: u8 = 16;
+    pub const COMPATIBLE: u8 = 32;
+    pub const INNOCENT: u8 = 64;
+}
 
-/// Words of browsers without a visitor.
-const HEADLESS: &[&str] = &[
-    "headless",
-    "phantomjs",
-    "slimerjs",
-    "puppeteer",
-    "playwright",
-    "selenium",
-    "webdriver",
-    "cypress/",
-    "rendertron",
-    "prerender",
-    "htmlunit",
-    "zombie.js",
-];
+/// All words in one automaton, so that a User-Agent is read once however many words there are.
+struct Words {
+    automaton: AhoCorasick,
+    /// What each pattern means.
+    kinds: Vec<u8>,
+}
 
-/// Words of HTTP libraries and tools.
-const TOOLS: &[&str] = &[
-    "curl",
-    "wget",
-    "python",
-    "java/1",
-    "jakarta",
-    "httpclient",
-    "http-client",
-    "http_client",
-    "okhttp",
-    "go-http",
-    "aiohttp",
-    "httpx",
-    "urllib",
-    "requests",
-    "libwww",
-    "lwp-",
-    "lwp:",
-    "perl",
-    "ruby/",
-    "ruby,",
-    "faraday",
-    "typhoeus",
-    "php/",
-    "php ",
-    "guzzle",
-    "node-fetch",
-    "axios",
-    "undici",
-    "node.js",
-    "got (",
-    "got/",
-    "superagent",
-    "reqwest",
-    "hyper/",
-    "ureq",
-    "scrapy",
-    "mechanize",
-    "winhttp",
-    "wininet",
-    "restsharp",
-    "postmanruntime",
-    "insomnia",
-    "httpie",
-    "apache-http",
-    "synapse",
-    "embarcadero",
-    "indy library",
-    "dart:io",
-    "dart/",
-    "alamofire",
-    "cfnetwork",
-    "libcurl",
-    "pycurl",
-    "snoopy",
-    "zend_http",
-    "http_request",
-    "unirest",
-    "deno/",
-    "bun/",
-    "k6/",
-    "jmeter",
-    "apachebench",
-    "siege/",
-    "gatling",
-    "locust",
-    "vegeta",
-    "wrk",
-];
-
-/// Phones and programs whose names look like one of the words.
-const NO_BOTS: &[&str] = &["cubot", "talkbot mobile", "reader mode"];
-
-/// Browsers that called themselves compatible.
-const OLD_BROWSERS: &[&str] =
-    &["msie", "trident", "konqueror", "icab", "omniweb", "opera", "nokia", "googletv", "iemobile", "netfront"];
-
-/// Words of browsers, phones and the platforms apps run on.
-const VISITORS: &[&str] = &[
-    "mozilla/",
-    "opera/",
-    "android",
-    "iphone",
-    "ipad",
-    "ios",
-    "darwin",
-    "dalvik",
-    "windows",
-    "macintosh",
-    "mac os",
-    "linux",
-    "symbian",
-    "series60",
-    "blackberry",
-    "nokia",
-    "samsung",
-    "midp",
-    "cldc",
-    "ucweb",
-    "ucbrowser",
-    "j2me",
-    "brew",
-];
+/// `None` only if the words could not be compiled, which a test rules out.
+static WORDS: LazyLock<Option<Words>> = LazyLock::new(|| {
+    let lists: [(&[&str], u8); 7] = [
+        (bot_words::DECLARED, found::DECLARED),
+        (bot_words::HEADLESS, found::HEADLESS),
+        (bot_words::TOOLS, found::TOOL),
+        (bot_words::OLD_BROWSERS, found::OLD_BROWSER),
+        (bot_words::VISITORS, found::VISITOR),
+        (&["compatible;"], found::COMPATIBLE),
+        (bot_words::INNOCENT, found::INNOCENT),
+    ];
+    let words = lists.iter().flat_map(|(words, _)| words.iter());
+    let automaton = AhoCorasick::builder().ascii_case_insensitive(true).build(words).ok()?;
+    let kinds = lists.iter().flat_map(|(words, kind)| words.iter().map(|_| *kind)).collect();
+    Some(Words { automaton, kinds })
+});
 
 /// What kind of machine `user_agent` names.
 pub fn automation(user_agent: &str) -> Automation {
-    let mut lower = user_agent.to_ascii_lowercase();
-    for innocent in NO_BOTS {
-        if lower.contains(innocent) {
-            lower = lower.replace(innocent, "");
-        }
+    let user_agent = user_agent.trim();
+    if user_agent.is_empty() {
+        return Automation::None;
     }
-    let lower = lower.trim();
-    let any = |words: &[&str]| words.iter().any(|word| lower.contains(word));
-    if any(HEADLESS) {
+    let has = words_in(user_agent);
+    // `(compatible; Name)` is how crawlers introduce themselves; of browsers only old ones did.
+    let claims_compatibility = has & found::COMPATIBLE != 0 && has & found::OLD_BROWSER == 0;
+    if has & found::HEADLESS != 0 {
         Automation::Headless
-    } else if any(DECLARED) || lower.ends_with("bot") || claims_compatibility(lower) {
+    } else if has & found::DECLARED != 0 || claims_compatibility {
         Automation::Declared
-    } else if any(TOOLS) || !looks_like_a_visitor(lower) {
+    } else if has & found::TOOL != 0 || has & found::VISITOR == 0 {
+        // Browsers and phones name Mozilla, Opera or the device's platform; what names none is a program of its own.
         Automation::Tool
     } else {
         Automation::None
     }
 }
 
-/// `(compatible; Name)` is how crawlers introduce themselves; of browsers only old ones did.
-fn claims_compatibility(lower: &str) -> bool {
-    lower.contains("compatible;") && !OLD_BROWSERS.iter().any(|browser| lower.contains(browser))
+fn words_in(user_agent: &str) -> u8 {
+    let Some(Words { automaton, kinds }) = &*WORDS else { return found::VISITOR };
+    let mut has = 0;
+    let mut innocent = 0..0;
+    for word in automaton.find_overlapping_iter(user_agent) {
+        match kinds.get(word.pattern().as_usize()) {
+            Some(&found::INNOCENT) => innocent = word.range(),
+            Some(&found::DECLARED) if innocent.contains(&word.start()) => {}
+            Some(kind) => has |= kind,
+            None => {}
+        }
+    }
+    let ends_as_bot = user_agent.len().checked_sub(3).and_then(|at| user_agent.get(at..));
+    if ends_as_bot.is_some_and(|end| end.eq_ignore_ascii_case("bot")) && innocent.end != user_agent.len() {
+        has |= found::DECLARED;
+    }
+    has
 }
 
-/// Browsers and phones name `Mozilla`, `Opera` or the device's platform; what names none is a program of its own.
-fn looks_like_a_visitor(lower: &str) -> bool {
-    lower.is_empty() || VISITORS.iter().any(|word| lower.contains(word))
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_words_compile_and_each_counts() {
+        assert!(WORDS.is_some());
+        for word in bot_words::DECLARED {
+            assert_eq!(automation(&format!("Mozilla/5.0 {word} x")), Automation::Declared, "{word}");
+        }
+        for word in bot_words::HEADLESS {
+            assert_eq!(automation(&format!("Mozilla/5.0 {word}")), Automation::Headless, "{word}");
+        }
+        for word in bot_words::TOOLS {
+            assert_eq!(automation(word), Automation::Tool, "{word}");
+        }
+    }
+
+    #[test]
+    fn names_that_only_look_like_bots() {
+        for (user_agent, found) in [
+            (
+                "Mozilla/5.0 (Linux; Android 12; CUBOT X50) AppleWebKit/537.36 Chrome/99.0 Mobile Safari/537.36",
+                Automation::None,
+            ),
+            ("Mozilla/5.0 (Linux; Android 12) CUBOT", Automation::None),
+            ("Mozilla/5.0 (Linux; Android 12; CUBOT X50) Googlebot/2.1", Automation::Declared),
+            ("Mozilla/5.0 SomeBot", Automation::Declared),
+            ("Mozilla/5.0 (compatible; MSIE 9.0; Windows NT 6.1)", Automation::None),
+            ("Mozilla/5.0 (compatible; Whatever)", Automation::Declared),
+            ("MyShop/3.1 (iPhone; iOS 18.1)", Automation::None),
+            ("PaymentService", Automation::Tool),
+            ("curl/8.5.0", Automation::Tool),
+            ("  ", Automation::None),
+        ] {
+            assert_eq!(automation(user_agent), found, "{user_agent}");
+        }
+    }
 }

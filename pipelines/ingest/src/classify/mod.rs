@@ -5,6 +5,7 @@
 
 pub mod address;
 pub mod bot;
+mod bot_words;
 pub mod cache;
 pub mod channel;
 pub mod device;
@@ -47,7 +48,7 @@ enum Origin {
 /// Classifies events, remembering recent User-Agents and referrers. Bounded: two tables of fixed size.
 #[derive(Debug)]
 pub struct Classifier {
-    referrers: Referrers,
+    referrers: &'static Referrers,
     agents: Cache<Agent>,
     origins: Cache<Origin>,
 }
@@ -80,7 +81,7 @@ impl Classifier {
         campaign: &Campaign<'_>,
         click_id: Option<ClickId>,
     ) -> Channel {
-        let tagged = channel::by_campaign(campaign, &self.referrers);
+        let tagged = channel::by_campaign(campaign, self.referrers);
         match (tagged, click_id) {
             (Some(channel), _) if channel != Channel::Other => return channel,
             (_, Some(click_id)) => return click_id.channel(),
@@ -108,7 +109,7 @@ impl Classifier {
         if address.host.eq_ignore_ascii_case(page_host) {
             return Channel::Internal;
         }
-        let referrers = &self.referrers;
+        let referrers = self.referrers;
         let origin = self.origins.get_or_insert_with(&[page_host, address.host], || {
             if referrers::same_site(page_host, address.host) {
                 Origin::SameSite

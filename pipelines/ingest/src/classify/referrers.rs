@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::channel::Channel;
 
@@ -69,10 +70,12 @@ pub struct UnknownKind {
 }
 
 impl Referrers {
-    /// The database that comes with Millstream.
-    pub fn built_in() -> Self {
+    /// The database that comes with Millstream, read once a process.
+    pub fn built_in() -> &'static Self {
         // A test reads the same text strictly; a line it cannot read does not reach a release.
-        Self::parse(include_str!("referrers.txt")).unwrap_or_default()
+        static BUILT_IN: LazyLock<Referrers> =
+            LazyLock::new(|| Referrers::parse(include_str!("referrers.txt")).unwrap_or_default());
+        &BUILT_IN
     }
 
     /// Reads a database: a kind a line, then hosts and `=names`; `#` begins a comment.
