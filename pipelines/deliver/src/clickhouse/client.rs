@@ -147,6 +147,7 @@ impl ClickHouse {
             ("output_format_json_array_of_rows", "1"),
             ("output_format_json_quote_64bit_integers", "0"),
             ("output_format_json_quote_decimals", "0"),
+            ("output_format_decimal_trailing_zeros", "1"),
             ("output_format_pretty_color", "0"),
             ("output_format_pretty_row_numbers", "0"),
             ("output_format_pretty_max_rows", "10000"),

@@ -1,0 +1,204 @@
+//! Batches, memory and time, with a sink that only takes note of what it is given.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use millstream_deliver::{BatchId, BatchLimits, DeliverError, Holding, Row, Sink, SinkError};
+use millstream_schemas::RecordSchema;
+
+use crate::support::records::session;
+use crate::support::world::{Put, World};
+use crate::support::{Trouble, Troubled};
+
+/// Remembers the batches; a row is its offset.
+#[derive(Default)]
+struct Notes(Mutex<Vec<(BatchId, Vec<u64>)>>);
+
+impl Sink for Notes {
+    type Rows = Vec<u64>;
+
+    fn begin(&self, _schema: &'static RecordSchema) -> Vec<u64> {
+        Vec::new()
+    }
+
+    fn add(&self, rows: &mut Vec<u64>, row: &Row<'_>) -> Result<(), SinkError> {
+        rows.push(row.log_offset);
+        Ok(())
+    }
+
+    fn size_bytes(&self, rows: &Vec<u64>) -> usize {
+        rows.len() * 1_000
+    }
+
+    fn insert(&self, batch: &BatchId, rows: &mut Vec<u64>) -> Result<(), SinkError> {
+        let mut notes = self.0.lock().unwrap();
+        if !notes.iter().any(|(known, _)| known.token() == batch.token()) {
+            notes.push((batch.clone(), rows.clone()));
+        }
+        Ok(())
+    }
+
+    fn holds(&self, batch: &BatchId) -> Result<Holding, SinkError> {
+        let known = self.0.lock().unwrap().iter().any(|(known, _)| known.token() == batch.token());
+        Ok(if known { Holding::Everything } else { Holding::Nothing })
+    }
+
+    fn trusts_token_ms(&self) -> i64 {
+        60_000
+    }
+}
+
+fn sessions(count: i64) -> Vec<Put<'static>> {
+    (0..count).map(|n| ("sessions", 0, session(&n.to_string(), n, 1, false))).collect()
+}
+
+#[test]
+fn batches_end_at_their_rows_their_bytes_and_their_age() {
+    let world = World::new();
+    world.append(&sessions(25));
+    for (limits, sizes) in [
+        (BatchLimits { max_rows: 10, ..BatchLimits::clickhouse() }, vec![10, 10, 5]),
+        (BatchLimits { max_bytes: 8_000, ..BatchLimits::clickhouse() }, vec![8, 8, 8, 1]),
+        (BatchLimits::clickhouse(), vec![25]),
+    ] {
+        let notes = Arc::new(Notes::default());
+        let mut config = world.config();
+        config.group = format!("deliver-{}-{}", limits.max_rows, limits.max_bytes);
+        config.limits = limits;
+        let mut deliverer = world.deliverer(notes.clone(), config);
+        world.deliver_all(&mut deliverer).unwrap();
+        let notes = notes.0.lock().unwrap();
+        assert_eq!(notes.iter().map(|(batch, _)| batch.rows).collect::<Vec<_>>(), sizes);
+        // Exact ranges, one behind the other.
+        assert!(notes.iter().all(|(batch, rows)| (batch.first, batch.last) == (rows[0], rows[rows.len() - 1])));
+        assert!(notes.windows(2).all(|pair| pair[0].0.last < pair[1].0.first));
+    }
+}
+
+#[test]
+fn a_young_batch_waits_for_more() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let mut deliverer = world.deliverer(notes.clone(), world.config());
+    world.append(&sessions(1));
+    for _ in 0..4 {
+        deliverer.step(Duration::ZERO).unwrap();
+    }
+    assert!(notes.0.lock().unwrap().is_empty());
+    assert!(!deliverer.caught_up().unwrap());
+    world.clock.advance(499);
+    deliverer.step(Duration::ZERO).unwrap();
+    assert!(notes.0.lock().unwrap().is_empty());
+    world.clock.advance(1);
+    deliverer.step(Duration::ZERO).unwrap();
+    assert_eq!(notes.0.lock().unwrap().len(), 1);
+    assert!(deliverer.caught_up().unwrap());
+    // Or at once, where somebody asks for it.
+    world.append(&sessions(1));
+    assert!(deliverer.drain(Duration::from_secs(3_600)).unwrap());
+    assert_eq!(notes.0.lock().unwrap().len(), 2);
+}
+
+#[test]
+fn more_partitions_mean_longer_batches_not_more_inserts() {
+    let limits = BatchLimits { max_age_ms: 500, max_inserts_per_table_and_second: 8, ..BatchLimits::clickhouse() };
+    assert_eq!((limits.age_limit_ms(1), limits.age_limit_ms(4), limits.age_limit_ms(64)), (500, 500, 8_000));
+}
+
+#[test]
+fn an_outage_is_lag_and_not_memory() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let sink = Arc::new(Troubled::new(notes.clone(), Trouble::BeforeInsert));
+    let mut config = world.config();
+    config.limits = BatchLimits {
+        max_rows: 10,
+        max_buffered_bytes: 20_000,
+        max_bytes: 20_000,
+        max_inserts_per_table_and_second: 1_000,
+        ..BatchLimits::clickhouse()
+    };
+    let mut deliverer = world.deliverer(sink.clone(), config);
+    for round in 0..200 {
+        world.append(&sessions(20));
+        world.step(&mut deliverer).unwrap();
+        assert!(deliverer.buffered_bytes() <= 20_000, "round {round}: {}", deliverer.buffered_bytes());
+    }
+    assert!(deliverer.sink_is_down());
+    // 200 × 600 ms, waits that double up to 10 s.
+    let failed = deliverer.stats().failed_inserts;
+    assert!((10..=25).contains(&failed), "{failed} attempts");
+    assert!(notes.0.lock().unwrap().is_empty());
+
+    sink.heal();
+    world.deliver_all(&mut deliverer).unwrap();
+    let notes = notes.0.lock().unwrap();
+    let offsets: Vec<u64> = notes.iter().flat_map(|(_, rows)| rows.clone()).collect();
+    assert_eq!(offsets.len(), 4_000);
+    assert!(offsets.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order");
+    assert!(!deliverer.sink_is_down());
+}
+
+#[test]
+fn an_insert_never_starts_long_after_its_intent() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let sink = Arc::new(Troubled::new(notes.clone(), Trouble::BeforeInsert));
+    let mut deliverer = world.deliverer(sink.clone(), world.config());
+    world.append(&sessions(3));
+    for _ in 0..4 {
+        world.step(&mut deliverer).unwrap();
+    }
+    let intent = |world: &World| {
+        let committed = world.committed("sessions", 0).unwrap();
+        millstream_deliver::Intent::decode(&committed.metadata).unwrap().unwrap()
+    };
+    let first = intent(&world);
+    sink.heal();
+    world.clock.advance(60_001);
+    // The table is asked, holds nothing, and the intent is renewed before the insert.
+    deliverer.step(Duration::ZERO).unwrap();
+    assert!(notes.0.lock().unwrap().is_empty());
+    world.deliver_all(&mut deliverer).unwrap();
+    assert_eq!(notes.0.lock().unwrap().len(), 1);
+    assert!(first.same_batch(&notes.0.lock().unwrap()[0].0.intent(0)));
+}
+
+#[test]
+fn a_flood_of_unreadable_records_stops() {
+    let world = World::new();
+    world.append(&[("sessions", 0, session("a", 1, 1, false))]);
+    let bad: Vec<Put<'_>> = (0..30).map(|_| ("sessions", 0, b"bad".to_vec())).collect();
+    world.append(&bad);
+    let mut config = world.config();
+    config.max_rejects_in_a_row = 20;
+    let mut deliverer = world.deliverer(Notes::default(), config);
+    let error = world.deliver_all(&mut deliverer).unwrap_err();
+    assert!(matches!(error, DeliverError::TooManyRejects { partition: 0, count: 20, .. }), "{error}");
+}
+
+#[test]
+fn a_foreign_note_beside_the_offset_stops() {
+    let world = World::new();
+    world.append(&sessions(1));
+    let note = millstream_transports::Committed { offset: 0, metadata: "mine".to_owned() };
+    world.log.commit_foreign("deliver-test", "sessions", 0, note).unwrap();
+    let mut deliverer = world.deliverer(Notes::default(), world.config());
+    let error = world.deliver_all(&mut deliverer).unwrap_err();
+    assert!(matches!(&error, DeliverError::ForeignMetadata { metadata, .. } if metadata == "mine"), "{error}");
+}
+
+#[test]
+fn limits_that_make_no_sense_are_refused_by_name() {
+    let wrong = [
+        (BatchLimits { max_rows: 0, ..BatchLimits::default() }, "max_rows"),
+        (BatchLimits { max_bytes: 1, ..BatchLimits::default() }, "max_bytes"),
+        (BatchLimits { parallel_inserts: 0, ..BatchLimits::default() }, "parallel_inserts"),
+        (BatchLimits { max_buffered_bytes: 2_000, ..BatchLimits::default() }, "max_buffered_bytes"),
+    ];
+    for (limits, name) in wrong {
+        assert!(limits.check().unwrap_err().contains(name));
+    }
+    assert!(BatchLimits::clickhouse().check().is_ok() && BatchLimits::parquet().check().is_ok());
+}

@@ -1,0 +1,8 @@
+//! Delivery into ClickHouse, and what needs no warehouse.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+
+mod clickhouse;
+mod limits;
+#[path = "../support/mod.rs"]
+mod support;
