@@ -39,9 +39,15 @@ impl Id {
     /// The id's 32 lower-case hexadecimal digits.
     #[inline]
     pub fn to_hex(self) -> [u8; 32] {
+        let bytes = self.0.to_be_bytes();
+        // Plain loops over fixed arrays, without tables: the compiler makes vectors of them.
         let mut hex = [0u8; 32];
-        for (pair, byte) in hex.as_chunks_mut::<2>().0.iter_mut().zip(self.0.to_be_bytes()) {
-            *pair = HEX_PAIRS[usize::from(byte)];
+        for at in 0..16 {
+            hex[2 * at] = bytes[at] >> 4;
+            hex[2 * at + 1] = bytes[at] & 0x0f;
+        }
+        for digit in &mut hex {
+            *digit += if *digit < 10 { b'0' } else { b'a' - 10 };
         }
         hex
     }
@@ -50,14 +56,18 @@ impl Id {
     #[inline]
     pub fn from_hex(hex: &[u8]) -> Option<Self> {
         let hex: &[u8; 32] = hex.try_into().ok()?;
-        let mut bytes = [0u8; 16];
-        let mut seen = 0u8;
-        for (byte, pair) in bytes.iter_mut().zip(hex.as_chunks::<2>().0) {
-            let (high, low) = (HEX_VALUES[usize::from(pair[0])], HEX_VALUES[usize::from(pair[1])]);
-            seen |= high | low;
-            *byte = high << 4 | low & 0x0f;
+        let mut nibbles = [0u8; 32];
+        let mut wrong = 0u8;
+        for (nibble, digit) in nibbles.iter_mut().zip(hex) {
+            let (decimal, letter) = (digit.wrapping_sub(b'0'), digit.wrapping_sub(b'a'));
+            wrong |= u8::from(decimal > 9) & u8::from(letter > 5);
+            *nibble = if decimal > 9 { letter.wrapping_add(10) } else { decimal };
         }
-        (seen < 0x10).then(|| Self(u128::from_be_bytes(bytes)))
+        let mut bytes = [0u8; 16];
+        for at in 0..16 {
+            bytes[at] = nibbles[2 * at] << 4 | nibbles[2 * at + 1] & 0x0f;
+        }
+        (wrong == 0).then(|| Self(u128::from_be_bytes(bytes)))
     }
 }
 
@@ -65,30 +75,6 @@ fn part_len(part: &[u8]) -> [u8; 4] {
     // Parts are bounded strings; one beyond 4 GiB would only lose the length's high bits, never the bytes.
     (part.len() as u32).to_le_bytes()
 }
-
-/// The two digits of each byte.
-const HEX_PAIRS: [[u8; 2]; 256] = {
-    let digits = b"0123456789abcdef";
-    let mut pairs = [[0u8; 2]; 256];
-    let mut byte = 0;
-    while byte < 256 {
-        pairs[byte] = [digits[byte >> 4], digits[byte & 0x0f]];
-        byte += 1;
-    }
-    pairs
-};
-
-/// The value of each digit; 0xff for what is none.
-const HEX_VALUES: [u8; 256] = {
-    let mut values = [0xffu8; 256];
-    let digits = b"0123456789abcdef";
-    let mut value = 0;
-    while value < 16 {
-        values[digits[value] as usize] = value as u8;
-        value += 1;
-    }
-    values
-};
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -4,6 +4,7 @@ use super::InputError;
 use super::error::{InField, Read};
 use super::scan::Scanner;
 use super::values;
+use crate::input_key::InputIdentity;
 use std::borrow::Cow;
 
 /// What an event is called and whose it is: enough to choose its partition and to answer for it.
@@ -17,13 +18,19 @@ pub struct Envelope<'a> {
     pub user: Option<Cow<'a, str>>,
     /// The order of a purchase, or the one a refund names.
     pub order_id: Option<Cow<'a, str>>,
+    /// The shop's refund id.
+    pub refund_id: Option<Cow<'a, str>>,
 }
 
 impl<'a> Envelope<'a> {
-    /// What the event is partitioned by: the device, else the user, else the order, else the event id; `None` where it has none of
-    /// them.
-    pub fn routing_key(&self) -> Option<&str> {
-        self.device.as_deref().or(self.user.as_deref()).or(self.order_id.as_deref()).or(self.id.as_deref())
+    /// What the input key is made of.
+    pub fn identity(&self) -> InputIdentity<'_> {
+        InputIdentity {
+            device: self.device.as_deref(),
+            user: self.user.as_deref(),
+            order: self.order_id.as_deref().or(self.refund_id.as_deref()),
+            event: self.id.as_deref(),
+        }
     }
 }
 
@@ -45,8 +52,17 @@ fn read<'a>(scanner: &mut Scanner<'a>) -> Read<Envelope<'a>> {
             "id" => envelope.id = values::string(scanner, MAX_ID_BYTES).in_field("id")?,
             "device" => envelope.device = values::string(scanner, MAX_ID_BYTES).in_field("device")?,
             "user" => envelope.user = values::string(scanner, MAX_ID_BYTES).in_field("user")?,
-            "order" => read_order_id(scanner, "id", &mut envelope.order_id).in_field("order.id")?,
-            "refund" => read_order_id(scanner, "order_id", &mut envelope.order_id).in_field("refund.order_id")?,
+            "order" => read_group(scanner, |scanner, key| match key {
+                "id" => replace(&mut envelope.order_id, scanner, "order.id"),
+                _ => scanner.skip().map(drop),
+            })
+            .in_field("order")?,
+            "refund" => read_group(scanner, |scanner, key| match key {
+                "id" => replace(&mut envelope.refund_id, scanner, "refund.id"),
+                "order_id" => replace(&mut envelope.order_id, scanner, "refund.order_id"),
+                _ => scanner.skip().map(drop),
+            })
+            .in_field("refund")?,
             _ => {
                 scanner.skip()?;
             }
@@ -56,19 +72,23 @@ fn read<'a>(scanner: &mut Scanner<'a>) -> Read<Envelope<'a>> {
     Ok(envelope)
 }
 
-/// Takes the order id from a group; a group that has none leaves what another one said.
-fn read_order_id<'a>(scanner: &mut Scanner<'a>, name: &str, order_id: &mut Option<Cow<'a, str>>) -> Read<()> {
+/// Reads an object, or null, key by key.
+fn read_group<'a>(scanner: &mut Scanner<'a>, mut read: impl FnMut(&mut Scanner<'a>, &str) -> Read<()>) -> Read<()> {
     if scanner.null()? {
         return Ok(());
     }
     scanner.begin_object()?;
     let mut first = true;
     while let Some(key) = scanner.next_key(&mut first)? {
-        if key == name {
-            *order_id = values::string(scanner, MAX_ID_BYTES)?.or(order_id.take());
-        } else {
-            scanner.skip()?;
-        }
+        read(scanner, &key)?;
+    }
+    Ok(())
+}
+
+/// Takes an id; where none is given, what was known stays.
+fn replace<'a>(id: &mut Option<Cow<'a, str>>, scanner: &mut Scanner<'a>, field: &'static str) -> Read<()> {
+    if let Some(given) = values::string(scanner, MAX_ID_BYTES).in_field(field)? {
+        *id = Some(given);
     }
     Ok(())
 }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// The schema of a request's body; `$defs/event` is that of one event.
 ///
 /// It is as strict as the parser, with two exceptions that JSON Schema cannot express: lengths count characters where the parser
-/// counts bytes, and calendar and currency are checked by form only.
+/// counts bytes, and texts of dates, amounts and currencies are checked by form only.
 pub fn schema(catalogue: &Catalogue) -> String {
     let mut definitions = Map::new();
     definitions.insert("event".into(), event(catalogue));
@@ -39,20 +39,26 @@ fn event(catalogue: &Catalogue) -> Value {
         .map(|ty| {
             json!({
                 "if": { "properties": { "type": { "const": ty.name } }, "required": ["type"] },
-                "then": { "allOf": requirements(ty) },
+                "then": { "allOf": requirements(catalogue, ty) },
             })
         })
         .collect();
     event
 }
 
-fn requirements(ty: &EventType) -> Vec<Value> {
-    let one = |path: &str| match path.split_once('.') {
-        Some((group, name)) => json!({
-            "required": [group],
-            "properties": { group: { "type": "object", "required": [name], "properties": { name: given() } } },
-        }),
-        None => json!({ "required": [path], "properties": { path: given() } }),
+fn requirements(catalogue: &Catalogue, ty: &EventType) -> Vec<Value> {
+    let one = |path: &str| {
+        let mut value = given();
+        if catalogue.field(path).is_some_and(|field| field.kind == Kind::Lines) {
+            value["minItems"] = json!(1);
+        }
+        match path.split_once('.') {
+            Some((group, name)) => json!({
+                "required": [group],
+                "properties": { group: { "type": "object", "required": [name], "properties": { name: value } } },
+            }),
+            None => json!({ "required": [path], "properties": { path: value } }),
+        }
     };
     ty.requires
         .iter()
@@ -94,15 +100,12 @@ fn value(field: &InputField) -> Value {
         Kind::EventType => json!({}),
         Kind::Time => return time(&doc),
         Kind::Long => {
-            let mut value = json!({ "type": ["integer", "null"], "minimum": field.min });
-            if let Some(max) = field.max {
-                value["maximum"] = json!(max);
-            }
-            value
+            json!({ "type": ["integer", "null"], "minimum": field.min, "maximum": field.max.unwrap_or(i64::MAX) })
         }
         Kind::Decimal => json!({
             "type": ["number", "string", "null"],
             "minimum": 0,
+            "exclusiveMaximum": 1_000_000_000_000i64,
             "pattern": r"^$|^\+?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$",
         }),
         Kind::Currency => json!({ "type": ["string", "null"], "pattern": "^$|^[A-Za-z]{3}$" }),
@@ -133,10 +136,15 @@ fn value(field: &InputField) -> Value {
     value
 }
 
+/// The years 0 to 9999, as the parser takes them.
+const EPOCH_MS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
+
 fn time(doc: &str) -> Value {
     json!({
         "description": format!("{doc} ISO-8601 with a zone, or milliseconds since 1970."),
         "type": ["string", "number", "null"],
+        "minimum": EPOCH_MS.start,
+        "exclusiveMaximum": EPOCH_MS.end,
         "pattern": r"^$|^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.,]\d{1,9})?([Zz]|[-+]\d\d(:?\d\d)?)$",
     })
 }
