@@ -3,6 +3,7 @@
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use millstream_transports::Result;
 use parking_lot::Mutex;
@@ -130,6 +131,16 @@ impl Drop for GroupConsumer {
             };
             if let Err(error) = taken {
                 tracing::debug!(target: "kafka", %error, "rebalance while closing");
+            }
+        }
+        if self.consumer.client().fatal_error().is_some() {
+            // librdkafka does not close a consumer that has failed for good, and destroying it waits, spinning, for an answer to the
+            // last rebalance: give it.
+            while let Some(event) = self.consumer.poll(Duration::from_millis(1)) {
+                drop(event);
+            }
+            if let Err(error) = self.consumer.unassign() {
+                tracing::debug!(target: "kafka", %error, "giving everything up while closing");
             }
         }
     }

@@ -27,8 +27,8 @@ const POLL_RECORDS: usize = 10_000;
 const POLL_BYTES: usize = 4 << 20;
 /// Offset metadata beyond this is refused (the broker's default limit is 4,096).
 const METADATA_BYTES: usize = 3_000;
-/// How long a killed predecessor may hold our instance id (KIP-848) before we ask again.
-const RELEASE_PAUSE: Duration = Duration::from_millis(500);
+/// Between a consumer that failed for good and the next.
+const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// [`Member`] on Kafka.
 pub struct KafkaMember {
@@ -40,6 +40,12 @@ pub struct KafkaMember {
     owned: Owned,
     taken_over: Option<String>,
     unsettled: bool,
+    /// The group has gone on without us, and no new assignment has come since: what is revoked now, another may own already.
+    left_behind: bool,
+    /// The consumer is beyond repair; the next step is a new one.
+    rejoin: bool,
+    last_poll: Instant,
+    max_poll_interval: Duration,
 }
 
 impl KafkaMember {
@@ -57,6 +63,10 @@ impl KafkaMember {
             producer,
             taken_over: None,
             unsettled: false,
+            left_behind: false,
+            rejoin: false,
+            last_poll: Instant::now(),
+            max_poll_interval: settings::max_poll_interval(settings),
         })
     }
 
@@ -111,10 +121,12 @@ impl KafkaMember {
                     let gone = self.owned.remove(&self.indexed(&partitions));
                     self.group.release(&partitions).map_err(|error| describe("giving partitions up", &error, None))?;
                     if !gone.is_empty() {
-                        changes.push(Change::Revoked { partitions: gone, lost });
+                        // A revocation that was announced in order is none any more when we answer it too late.
+                        changes.push(Change::Revoked { partitions: gone, lost: lost || self.left_behind });
                     }
                 }
                 Rebalance::Assign(partitions) => {
+                    self.left_behind = false;
                     self.group.take(&partitions).map_err(|error| describe("taking partitions over", &error, None))?;
                     let new = self.owned.add(&self.indexed(&partitions));
                     if !new.is_empty() {
@@ -123,6 +135,26 @@ impl KafkaMember {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Replaces the consumer; what was owned is lost.
+    fn join_again(&mut self, changes: &mut Vec<Change>) -> Result<()> {
+        std::thread::sleep(REJOIN_PAUSE);
+        if let Some(producer) = &mut self.producer {
+            match producer.abort() {
+                Ok(()) | Err(TransportError::Fenced(_)) => {}
+                Err(error) => tracing::warn!(target: "kafka", %error, "aborting before joining again"),
+            }
+        }
+        let lost = self.owned.all();
+        if !lost.is_empty() {
+            changes.push(Change::Revoked { partitions: lost, lost: true });
+        }
+        self.owned = Owned::new(self.config.inputs.len());
+        self.left_behind = true;
+        self.group = GroupConsumer::join(&self.consumer_config, &self.config.inputs)?;
+        self.rejoin = false;
         Ok(())
     }
 
@@ -141,14 +173,6 @@ impl KafkaMember {
     /// An error from the consumer: `Ok` where librdkafka deals with it by itself.
     fn failed_poll(&mut self, error: &KafkaError) -> Result<()> {
         let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
-        if code == Code::UnreleasedInstanceId {
-            // KIP-848: a predecessor that was killed holds the id until its session ends; librdkafka makes that fatal.
-            tracing::warn!(target: "kafka", instance = %self.config.instance_id, "the instance id is still held by a predecessor; joining again");
-            std::thread::sleep(RELEASE_PAUSE);
-            self.group = GroupConsumer::join(&self.consumer_config, &self.config.inputs)?;
-            self.owned = Owned::new(self.config.inputs.len());
-            return Ok(());
-        }
         let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
         let reason = || self.group.consumer.client().fatal_error().map_or_else(|| error.to_string(), |(_, text)| text);
         match meaning(code) {
@@ -157,7 +181,13 @@ impl KafkaMember {
                 self.taken_over = Some(reason.clone());
                 Err(TransportError::Fenced(reason))
             }
-            _ if fatal => Err(TransportError::Other(format!("the consumer failed for good: {}", reason()))),
+            // KIP-848: a predecessor that was killed still holds the instance id, or the broker does not know what to make of a
+            // member that comes back. librdkafka gives up for good; a new consumer does not.
+            _ if fatal => {
+                tracing::warn!(target: "kafka", instance = %self.config.instance_id, reason = reason(), "the consumer failed for good; joining again");
+                self.rejoin = true;
+                Ok(())
+            }
             Meaning::Other if matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => Err(self.out_of_range()),
             Meaning::UnknownTopic => {
                 for topic in &self.config.inputs {
@@ -239,7 +269,7 @@ impl KafkaMember {
         if self.unsettled {
             return Some(CommitOutcome::Unknown("an earlier commit's outcome is unknown; settle first".to_owned()));
         }
-        if self.group.consumer.assignment_lost() {
+        if self.left_behind || self.group.consumer.assignment_lost() {
             return Some(CommitOutcome::Fenced("the group went on without this member".to_owned()));
         }
         None
@@ -284,11 +314,19 @@ impl Member for KafkaMember {
     fn poll(&mut self, max_wait: Duration, batch: &mut Batch, changes: &mut Vec<Change>) -> Result<()> {
         batch.clear();
         self.check_taken_over()?;
+        let now = Instant::now();
+        self.left_behind |= now.duration_since(std::mem::replace(&mut self.last_poll, now)) > self.max_poll_interval;
         if let Some(producer) = &self.producer {
             producer.serve();
         }
         let deadline = Instant::now() + max_wait;
         loop {
+            if self.rejoin {
+                if batch.is_empty() {
+                    self.join_again(changes)?;
+                }
+                return Ok(());
+            }
             if self.group.has_rebalance() {
                 if !batch.is_empty() {
                     // These records come first; the rebalance waits for the next poll.
@@ -418,6 +456,7 @@ impl Member for KafkaMember {
         let offsets = (list.count() > 0).then_some(GroupOffsets { offsets: &list, group: &metadata });
         let outcome = producer.commit(offsets);
         self.unsettled = matches!(outcome, CommitOutcome::Unknown(_));
+        self.left_behind |= matches!(outcome, CommitOutcome::Fenced(_));
         outcome
     }
 
@@ -447,7 +486,10 @@ impl Member for KafkaMember {
                 self.taken_over = Some(reason.clone());
                 CommitOutcome::Fenced(reason)
             }
-            Meaning::StaleGroup => CommitOutcome::Fenced(reason),
+            Meaning::StaleGroup => {
+                self.left_behind = true;
+                CommitOutcome::Fenced(reason)
+            }
             // Refused by the coordinator, so certain.
             _ if matches!(code, Code::RebalanceInProgress | Code::OffsetMetadataTooLarge | Code::InvalidCommitOffsetSize) => {
                 CommitOutcome::Aborted(reason)

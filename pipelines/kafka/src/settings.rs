@@ -1,5 +1,7 @@
 //! The librdkafka properties of each kind of client, with the reason for each.
 
+use std::time::Duration;
+
 use millstream_transports::TransportError;
 use rdkafka::ClientConfig;
 
@@ -114,4 +116,12 @@ pub(crate) fn max_record_bytes(config: &KafkaConfig) -> usize {
     const FRAMING: usize = 512;
     let limit = config.extra.get("message.max.bytes").and_then(|value| value.parse().ok()).unwrap_or(DEFAULT);
     limit.saturating_sub(FRAMING)
+}
+
+/// A member that does not poll for this long leaves its group.
+pub(crate) fn max_poll_interval(config: &KafkaConfig) -> Duration {
+    // librdkafka's default.
+    const DEFAULT_MS: u64 = 300_000;
+    let configured = config.extra.get("max.poll.interval.ms").and_then(|value| value.parse().ok());
+    Duration::from_millis(configured.unwrap_or(DEFAULT_MS))
 }

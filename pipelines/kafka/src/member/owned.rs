@@ -61,12 +61,21 @@ impl Owned {
         partitions.iter().filter(taken).copied().collect()
     }
 
+    /// All of them.
+    pub(crate) fn all(&self) -> Vec<TopicPartition> {
+        let of = |(topic, slots): (usize, &Vec<Option<State>>)| {
+            let owned = slots.iter().enumerate().filter(|(_, slot)| slot.is_some());
+            owned.filter_map(|(partition, _)| named(topic, partition)).collect::<Vec<_>>()
+        };
+        self.topics.iter().enumerate().flat_map(of).collect()
+    }
+
     /// The partitions that were sought, with the next offset of each.
     pub(crate) fn sought(&self) -> impl Iterator<Item = (TopicPartition, u64)> {
         self.topics.iter().enumerate().flat_map(|(topic, slots)| {
             slots.iter().enumerate().filter_map(move |(partition, slot)| {
                 let next = slot.as_ref()?.next?;
-                Some((TopicPartition { topic: u16::try_from(topic).ok()?, partition: u32::try_from(partition).ok()? }, next))
+                Some((named(topic, partition)?, next))
             })
         })
     }
@@ -124,6 +133,10 @@ impl Owned {
     pub(crate) fn needs_pause(&self, partition: TopicPartition) -> bool {
         self.get(partition).is_some_and(|state| state.paused && state.flowing)
     }
+}
+
+fn named(topic: usize, partition: usize) -> Option<TopicPartition> {
+    Some(TopicPartition { topic: u16::try_from(topic).ok()?, partition: u32::try_from(partition).ok()? })
 }
 
 #[cfg(test)]

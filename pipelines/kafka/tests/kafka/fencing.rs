@@ -48,6 +48,31 @@ fn a_second_member_with_the_same_instance_id_replaces_the_first() {
     assert_eq!(contents(&kafka, &output, 0), ["successor"]);
 }
 
+/// With KIP-848 the newcomer gets no partition while the old one lives, but the old one cannot commit any more.
+#[test]
+fn a_second_member_with_the_same_instance_id_silences_the_first_consumer() {
+    let Some(config) = config("a_second_member_with_the_same_instance_id_silences_the_first_consumer") else { return };
+    let kafka = with_protocol(config, GroupProtocol::Consumer);
+    let (input, output) = (topic(&kafka, "input", 2), topic(&kafka, "output", 1));
+    fill(&kafka, &input, 0, &["a"]);
+    let group = unique("group");
+    let mut first = join(&kafka, &group, "one", &[&input], &[&output]);
+    first.until("a record", |member| member.owned.len() == 2 && member.records.len() == 1);
+    first.member.send(append(0, "k", "zombie")).expect("sent");
+    let mut second = join(&kafka, &group, "one", &[&input], &[&output]);
+    for _ in 0..10 {
+        second.step().expect("it waits for its place");
+    }
+    assert!(second.owned.is_empty());
+    assert!(matches!(first.member.commit(&[commit_of(at(0, 0), 1)]), CommitOutcome::Fenced(_)));
+    assert!(matches!(first.step(), Err(TransportError::Fenced(_))));
+    first.member.close().expect("closed");
+    second.until("its place", |member| member.owned.len() == 2 && member.records.len() == 1);
+    second.member.send(append(0, "k", "successor")).expect("sent");
+    assert_eq!(second.member.commit(&[commit_of(at(0, 0), 1)]), CommitOutcome::Committed);
+    assert_eq!(contents(&kafka, &output, 0), ["successor"]);
+}
+
 /// A member that does not poll for too long is put out of the group; it wakes up and wants to commit.
 fn overslept(name: &str, protocol: GroupProtocol) {
     let Some(mut config) = config(name) else { return };
