@@ -1,0 +1,98 @@
+//! Small files become large ones, and no row is lost or doubled, wherever it stops.
+
+use std::fs;
+use std::time::Duration;
+
+use millstream_deliver::Sink;
+use millstream_warehouse::compact::{CompactLimits, compact};
+
+use crate::Folder;
+use crate::support::Engine;
+use crate::support::records::{order, session};
+use crate::support::world::World;
+
+fn limits(keep_parts: Duration) -> CompactLimits {
+    CompactLimits { min_files: 3, keep_parts, keep_unfinished: Duration::ZERO, ..CompactLimits::default() }
+}
+
+/// Eight batches of one partition, one of the other.
+fn filled() -> Folder {
+    let (world, folder) = (World::new(), Folder::new());
+    for n in 0..8i64 {
+        let name = (n % 3).to_string();
+        world.append(&[("sessions", 0, session(&name, n + 1, n, false)), ("orders", 1, order(&name, n + 1, n, 0))]);
+        world.deliver(folder.sink());
+    }
+    world.append(&[("sessions", 1, session("x", 1, 100, false))]);
+    world.deliver(folder.sink());
+    folder
+}
+
+const QUESTION: &str = "SELECT session_id, page_views, revision FROM sessions_current ORDER BY session_id";
+
+#[test]
+fn merging_changes_no_answer() {
+    let folder = filled();
+    let before = folder.rows(QUESTION);
+    assert_eq!((before.len(), folder.files("sessions").len()), (4, 9));
+    compact(folder.0.path(), &limits(Duration::from_secs(3_600))).unwrap();
+    // The parts are still there, and left out.
+    assert_eq!(folder.files("sessions").len(), 10);
+    assert_eq!((folder.rows(QUESTION), folder.number("SELECT count(*) FROM sessions")), (before.clone(), 9));
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    assert_eq!(folder.files("sessions").len(), 2);
+    assert_eq!((folder.rows(QUESTION), folder.number("SELECT count(*) FROM sessions")), (before, 9));
+    assert_eq!(folder.number("SELECT count(*) FROM orders"), 8);
+}
+
+#[test]
+fn a_crash_while_merging_leaves_every_row_once() {
+    let folder = filled();
+    let table = folder.0.path().join("sessions");
+    // A crash while the merged file was written.
+    fs::write(table.join(".writing-1-0-0-99.parquet"), b"half a file").unwrap();
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 9);
+    // A crash after some parts were removed: whichever are left, the merged file stands for all.
+    let kept = folder.0.path().join("kept");
+    fs::create_dir(&kept).unwrap();
+    let parts: Vec<String> = folder.files("sessions").into_iter().filter(|name| name.starts_with("0-")).collect();
+    for part in &parts {
+        fs::copy(table.join(part), kept.join(part)).unwrap();
+    }
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    for part in parts.iter().step_by(2) {
+        fs::copy(kept.join(part), table.join(part)).unwrap();
+    }
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 9);
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    assert_eq!(folder.files("sessions").len(), 2);
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 9);
+}
+
+#[test]
+fn a_batch_that_was_merged_is_known() {
+    let (world, folder) = (World::new(), Folder::new());
+    for n in 0..4i64 {
+        world.append(&[("sessions", 0, session("a", n + 1, n, false))]);
+        world.deliver(folder.sink());
+    }
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    assert_eq!(folder.files("sessions").len(), 1);
+    // A group that begins anew delivers the same records again, one by one: all of them are inside the merged file.
+    let mut config = world.config();
+    config.group = "deliver-again".into();
+    config.limits.max_rows = 1;
+    let mut deliverer = world.deliverer(folder.sink(), config);
+    world.deliver_all(&mut deliverer).unwrap();
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 4);
+}
+
+#[test]
+fn an_idle_sink_merges_by_itself() {
+    let folder = filled();
+    let sink = millstream_warehouse::ParquetSink::with_limits(folder.0.path(), limits(Duration::ZERO));
+    for _ in 0..20 {
+        sink.idle().unwrap();
+    }
+    assert_eq!((folder.files("sessions").len(), folder.files("orders").len()), (2, 1));
+}
