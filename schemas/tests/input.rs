@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use millstream_schemas::input::*;
+use millstream_schemas::input_key::input_key;
 use millstream_schemas::purposes;
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -261,15 +262,19 @@ fn a_batch_is_split_into_the_bytes_of_its_events() {
 
 #[test]
 fn an_envelope_says_where_an_event_belongs() {
-    let key =
-        |payload: &str| parse_envelope(payload.as_bytes()).map(|envelope| envelope.routing_key().map(str::to_string));
-    let some = |key: &str| Ok(Some(key.to_string()));
-    assert_eq!(key(PURCHASE), some("d-1"));
-    assert_eq!(key(r#"{"id":"e","user":"u","order":{"id":"o"}}"#), some("u"));
-    assert_eq!(key(r#"{"id":"e","order":{"x":{},"id":"o"}}"#), some("o"));
-    assert_eq!(key(r#"{"id":"e","refund":{"id":"r","order_id":"o"}}"#), some("o"));
-    assert_eq!(key(r#"{"id":"e","device":"","order":null}"#), some("e"));
-    assert_eq!(key("{}"), Ok(None));
+    let key = |payload: &str| {
+        let envelope = parse_envelope(payload.as_bytes()).unwrap();
+        let mut key = Vec::new();
+        input_key("shop", envelope.identity(), &mut key);
+        String::from_utf8(key).unwrap()
+    };
+    assert_eq!(key(PURCHASE), "shop\0d\0d-1");
+    assert_eq!(key(r#"{"id":"e","user":"u","order":{"id":"o"}}"#), "shop\0u\0u");
+    assert_eq!(key(r#"{"id":"e","order":{"x":{},"id":"o"}}"#), "shop\0o\0o");
+    assert_eq!(key(r#"{"id":"e","refund":{"id":"r","order_id":"o"}}"#), "shop\0o\0o");
+    assert_eq!(key(r#"{"id":"e","refund":{"id":"r"}}"#), "shop\0o\0r");
+    assert_eq!(key(r#"{"id":"e","device":"","order":null}"#), "shop\0e\0e");
+    assert_eq!(key("{}"), "shop\0e\0");
     let reason = |payload: &[u8]| parse_envelope(payload).unwrap_err().reason;
     assert_eq!(reason(b"{\"id\":\"\xff\"}"), Reason::InvalidUtf8);
     assert_eq!(reason(b"{\"id\":7}"), Reason::WrongType);
