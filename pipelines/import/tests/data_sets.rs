@@ -1,5 +1,6 @@
 //! The example mappings on the real data sets. `MILLSTREAM_DATA` names the folder that has them; where it is not set, the tests are
 //! skipped by name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;

@@ -1,4 +1,5 @@
 //! What an import leaves in the log, however it is cut into transactions, whatever goes wrong and wherever it is killed.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

@@ -33,6 +33,7 @@ pub(crate) fn split(exact: &[Decimal], total_minor: i64, digits: u32) -> Vec<i64
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
