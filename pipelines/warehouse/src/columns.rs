@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
-    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
-    ListArray, ListBuilder, StringBuilder, StructArray, TimestampMillisecondBuilder, UInt64Builder,
+    ArrayBuilder, ArrayRef, BinaryBuilder, BooleanBuilder, Decimal128Builder, Float64Builder, Int32Builder,
+    Int64Builder, ListArray, ListBuilder, StringBuilder, StructArray, TimestampMillisecondBuilder, UInt64Builder,
 };
 use datafusion::arrow::buffer::{NullBuffer, OffsetBuffer};
 use datafusion::arrow::datatypes::DataType;
@@ -54,12 +54,9 @@ impl Column {
             FieldType::Strings => {
                 Self::Strings(ListBuilder::new(StringBuilder::new()).with_field(item(DataType::Utf8)))
             }
-            FieldType::Records(schema) => Self::Records(RecordsColumn {
-                schema,
-                columns: all(schema)?,
-                ends: Vec::new(),
-                valid: Vec::new(),
-            }),
+            FieldType::Records(schema) => {
+                Self::Records(RecordsColumn { schema, columns: all(schema)?, ends: Vec::new(), valid: Vec::new() })
+            }
         })
     }
 
@@ -119,7 +116,12 @@ impl RecordsColumn {
     fn append(&mut self, records: &[Vec<Value<'_>>]) -> Result<(), String> {
         for record in records {
             if record.len() != self.columns.len() {
-                return Err(format!("{} values for the {} fields of {}", record.len(), self.columns.len(), self.schema.name));
+                return Err(format!(
+                    "{} values for the {} fields of {}",
+                    record.len(),
+                    self.columns.len(),
+                    self.schema.name
+                ));
             }
             for (column, value) in self.columns.iter_mut().zip(record) {
                 column.append(value)?;

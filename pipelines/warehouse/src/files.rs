@@ -129,14 +129,22 @@ mod tests {
         let range = Range { partition: 3, first: 7, last: 12 };
         assert_eq!(Range::of("3-7-12.parquet"), Some(range));
         assert_eq!(Range::of(&range.file_name()), Some(range));
-        for name in ["3-7-12.parquet.tmp", "03-7-12.parquet", "3-12-7.parquet", "a-1-2.parquet", "3-7.parquet", ".writing-3-7-12"] {
+        for name in [
+            "3-7-12.parquet.tmp",
+            "03-7-12.parquet",
+            "3-12-7.parquet",
+            "a-1-2.parquet",
+            "3-7.parquet",
+            ".writing-3-7-12",
+        ] {
             assert_eq!(Range::of(name), None, "{name}");
         }
     }
 
     #[test]
     fn a_wider_file_replaces_those_inside_it() {
-        let files = vec![file(0, 10, 19), file(0, 0, 9), file(0, 0, 19), file(1, 0, 9), file(0, 20, 29), file(0, 12, 14)];
+        let files =
+            vec![file(0, 10, 19), file(0, 0, 9), file(0, 0, 19), file(1, 0, 9), file(0, 20, 29), file(0, 12, 14)];
         let files = TableFiles::of(files).unwrap();
         assert_eq!(names(&files.current), ["0-0-19.parquet", "0-20-29.parquet", "1-0-9.parquet"]);
         assert_eq!(names(&files.superseded), ["0-0-9.parquet", "0-10-19.parquet", "0-12-14.parquet"]);

@@ -37,12 +37,7 @@ pub(crate) async fn session(folder: &Path) -> Result<SessionContext, WarehouseEr
     Ok(context)
 }
 
-fn register(
-    context: &SessionContext,
-    folder: &Path,
-    schema: &RecordSchema,
-    table: &str,
-) -> Result<(), WarehouseError> {
+fn register(context: &SessionContext, folder: &Path, schema: &RecordSchema, table: &str) -> Result<(), WarehouseError> {
     let columns = nullable(&table_schema(schema));
     let files = TableFiles::list(folder)?.current;
     if files.is_empty() {
@@ -64,15 +59,16 @@ fn register(
 
 /// For reading, every column may be null: a file that is older than a column does not have it.
 fn nullable(schema: &SchemaRef) -> SchemaRef {
-    Arc::new(Schema::new(schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        schema.fields().iter().map(|field| field.as_ref().clone().with_nullable(true)).collect::<Vec<_>>(),
+    ))
 }
 
 /// One row a key: its newest revision, unless that one is retracted. Of two equal revisions the one later in the log, as
 /// ReplacingMergeTree has it.
 fn current_rows(schema: &RecordSchema, table: &str) -> String {
-    let quoted = |names: &mut dyn Iterator<Item = &str>| {
-        names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
-    };
+    let quoted =
+        |names: &mut dyn Iterator<Item = &str>| names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
     let columns = quoted(&mut schema.fields.iter().map(|field| field.name));
     if schema.append_only {
         return format!("SELECT {columns} FROM {table} WHERE NOT retracted");

@@ -138,7 +138,12 @@ impl ColumnRows {
     fn add(&mut self, row: &Row<'_>) -> Result<(), String> {
         let columns = self.columns.as_mut().map_err(|error| error.clone())?;
         if row.values.len() != columns.len() {
-            return Err(format!("{} values for the {} columns of {}", row.values.len(), columns.len(), self.schema.name));
+            return Err(format!(
+                "{} values for the {} columns of {}",
+                row.values.len(),
+                columns.len(),
+                self.schema.name
+            ));
         }
         for ((column, value), field) in columns.iter_mut().zip(row.values).zip(self.schema.fields) {
             column.append(value).map_err(|why| format!("field {}: {why}", field.name))?;
@@ -155,8 +160,11 @@ impl ColumnRows {
             return Ok(finished.clone());
         }
         let columns = self.columns.as_mut().map_err(|error| error.clone())?;
-        let mut arrays =
-            columns.iter_mut().map(Column::finish).collect::<Result<Vec<ArrayRef>, _>>().map_err(|error| error.to_string())?;
+        let mut arrays = columns
+            .iter_mut()
+            .map(Column::finish)
+            .collect::<Result<Vec<ArrayRef>, _>>()
+            .map_err(|error| error.to_string())?;
         arrays.push(Arc::new(self.log_partition.finish()));
         arrays.push(Arc::new(self.log_offset.finish()));
         let batch = RecordBatch::try_new(table_schema(self.schema), arrays).map_err(|error| error.to_string())?;

@@ -76,7 +76,10 @@ impl Warehouse {
     }
 
     fn block_on<T>(&self, work: impl Future<Output = Result<T, WarehouseError>>) -> Result<T, WarehouseError> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(WarehouseError::io(&self.folder))?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(WarehouseError::io(&self.folder))?;
         runtime.block_on(work)
     }
 }
@@ -167,9 +170,11 @@ pub(crate) fn texts(batch: &RecordBatch) -> Result<Vec<Vec<Option<String>>>, Arr
         .map(|row| {
             columns
                 .iter()
-                .map(|(column, formatter)| {
-                    if column.is_null(row) { Ok(None) } else { formatter.value(row).try_to_string().map(Some) }
-                })
+                .map(
+                    |(column, formatter)| {
+                        if column.is_null(row) { Ok(None) } else { formatter.value(row).try_to_string().map(Some) }
+                    },
+                )
                 .collect()
         })
         .collect()

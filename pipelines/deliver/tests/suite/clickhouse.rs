@@ -70,6 +70,8 @@ fn every_type() {
     let lines = "SELECT lines.product_id, lines.unit_price, lines.cost_minor, length(lines.line_no) FROM events WHERE event_id = 'e1'";
     let expected = ["['p-1','p-2']", "[0.000001,12.5]", "[-1,NULL]", "2"].map(|text| Some(text.to_owned()));
     assert_eq!(database.rows(lines), [expected.to_vec()]);
+    let reasons = database.rows("SELECT reasons[1], reasons[2], length(reasons) FROM scores_propensity_current");
+    assert_eq!(reasons, [["cart_adds", "it's, \"two\"", "2"].map(|text| Some(text.to_owned()))]);
     assert_eq!(database.number("SELECT toUnixTimestamp64Milli(event_time) FROM events LIMIT 1"), 1_571_400_000_123);
 }
 

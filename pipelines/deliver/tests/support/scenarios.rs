@@ -79,8 +79,6 @@ pub fn every_type(engine: &impl Engine) {
     for column in ["sequence", "unit_price", "country", "page_url", "source", "amount_minor", "properties"] {
         assert_eq!(none(column), None, "{column}");
     }
-    let reasons = |which: &str| text(&format!("SELECT reasons[{which}] FROM scores_propensity_current"));
-    assert_eq!((reasons("1"), reasons("2")), (some("cart_adds"), some("it's, \"two\"")));
     assert_eq!(text("SELECT p_purchase FROM scores_propensity"), some("0.1"));
 }
 

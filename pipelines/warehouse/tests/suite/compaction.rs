@@ -4,6 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use millstream_deliver::Sink;
+use millstream_warehouse::ParquetSink;
 use millstream_warehouse::compact::{CompactLimits, compact};
 
 use crate::Folder;
@@ -15,16 +16,21 @@ fn limits(keep_parts: Duration) -> CompactLimits {
     CompactLimits { min_files: 3, keep_parts, keep_unfinished: Duration::ZERO, ..CompactLimits::default() }
 }
 
+/// A sink that leaves its files as they are.
+fn still(folder: &Folder) -> ParquetSink {
+    ParquetSink::with_limits(folder.0.path(), CompactLimits { min_files: usize::MAX, ..CompactLimits::default() })
+}
+
 /// Eight batches of one partition, one of the other.
 fn filled() -> Folder {
     let (world, folder) = (World::new(), Folder::new());
     for n in 0..8i64 {
         let name = (n % 3).to_string();
         world.append(&[("sessions", 0, session(&name, n + 1, n, false)), ("orders", 1, order(&name, n + 1, n, 0))]);
-        world.deliver(folder.sink());
+        world.deliver(still(&folder));
     }
     world.append(&[("sessions", 1, session("x", 1, 100, false))]);
-    world.deliver(folder.sink());
+    world.deliver(still(&folder));
     folder
 }
 
@@ -90,7 +96,7 @@ fn a_batch_that_was_merged_is_known() {
 #[test]
 fn an_idle_sink_merges_by_itself() {
     let folder = filled();
-    let sink = millstream_warehouse::ParquetSink::with_limits(folder.0.path(), limits(Duration::ZERO));
+    let sink = ParquetSink::with_limits(folder.0.path(), limits(Duration::ZERO));
     for _ in 0..20 {
         sink.idle().unwrap();
     }

@@ -27,8 +27,7 @@ impl Folder {
     /// Names of a table's files, sorted.
     fn files(&self, table: &str) -> Vec<String> {
         let Ok(entries) = std::fs::read_dir(self.0.path().join(table)) else { return Vec::new() };
-        let mut names: Vec<String> =
-            entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<String> = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
     }

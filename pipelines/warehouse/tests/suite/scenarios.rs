@@ -13,10 +13,14 @@ fn every_type() {
     let folder = Folder::new();
     scenarios::every_type(&folder);
     // Nested records, in DataFusion's own words.
-    let lines = "SELECT lines[1]['product_id'], lines[1]['unit_price'], lines[2]['product_name'], array_length(lines) \
-                 FROM events WHERE event_id = 'e1'";
-    let expected = [Some("p-1"), Some("0.000001"), None, Some("2")].map(|text| text.map(str::to_owned));
-    assert_eq!(folder.rows(lines), [expected.to_vec()]);
+    let lines = "SELECT get_field(line, 'product_id'), get_field(line, 'unit_price'), get_field(line, 'product_name') \
+                 FROM (SELECT unnest(lines) AS line FROM events WHERE event_id = 'e1') AS l ORDER BY 1";
+    let some = |text: &str| Some(text.to_owned());
+    let first = [some("p-1"), some("0.000001"), some("A thing")];
+    assert_eq!(folder.rows(lines), [first, [some("p-2"), some("12.500000"), None]]);
+    let reasons = folder.rows("SELECT unnest(reasons) FROM scores_propensity_current");
+    assert_eq!(reasons, [[some("cart_adds")], [some("it's, \"two\"")]]);
+    assert_eq!(folder.rows("SELECT event_time FROM events LIMIT 1"), [[some("2019-10-18T12:00:00.123Z")]]);
 }
 
 #[test]

@@ -32,7 +32,9 @@ fn an_empty_warehouse_has_all_tables_and_views() {
 fn columns_are_the_fields_and_the_place_in_the_log() {
     let folder = Folder::new();
     for (schema, table) in delivered_records() {
-        let sql = format!("SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position");
+        let sql = format!(
+            "SELECT column_name FROM information_schema.columns WHERE table_name = '{table}' ORDER BY ordinal_position"
+        );
         let columns: Vec<String> = folder.rows(&sql).into_iter().map(|mut row| row.remove(0).unwrap()).collect();
         let fields = schema.fields.iter().map(|field| field.name).chain(["log_partition", "log_offset"]);
         assert_eq!(columns, fields.collect::<Vec<_>>(), "{table}");
@@ -93,7 +95,8 @@ fn another_logs_warehouse_is_not_added_to() {
 #[test]
 fn parquet_is_read_as_text_for_imports() {
     let (world, folder) = (World::new(), Folder::new());
-    let records: Vec<_> = (0..3_000i64).map(|n| ("sessions", 0, session(&n.to_string(), n + 1, n, n % 2 == 0))).collect();
+    let records: Vec<_> =
+        (0..3_000i64).map(|n| ("sessions", 0, session(&n.to_string(), n + 1, n, n % 2 == 0))).collect();
     for chunk in records.chunks(1_000) {
         world.append(chunk);
     }
@@ -107,7 +110,10 @@ fn parquet_is_read_as_text_for_imports() {
         let row = row.unwrap();
         assert_eq!(row[views], Some(read.to_string()));
         assert_eq!(row[started].as_deref(), Some("2019-10-18T12:00:00.123Z"));
-        assert_eq!((row[user].clone(), row[retracted].as_deref()), (None, Some(if read % 2 == 0 { "true" } else { "false" })));
+        assert_eq!(
+            (row[user].clone(), row[retracted].as_deref()),
+            (None, Some(if read % 2 == 0 { "true" } else { "false" }))
+        );
         read += 1;
     }
     assert_eq!(read, 3_000);
