@@ -3,9 +3,11 @@
 //! * Acknowledged means synced: whatever waits is written as one atomic batch of the store and synced once (group commit), and
 //!   only then readable and acknowledged. A transaction's outputs and offsets are in one batch.
 //! * After a crash the end of the journal that no acknowledgement was given for is cut. Any other damage is
-//!   [`TransportError::Damaged`], when the log opens or when the damaged part is read: chunks carry checksums and name the one
-//!   before, writes are numbered without a gap, and a witness file knows the last synced number.
+//!   [`TransportError::Damaged`](crate::TransportError::Damaged), when the log opens or when the damaged part is read: chunks
+//!   carry checksums and name the one before, writes are numbered without a gap, and a witness file knows the last synced number.
 //! * One process at a time: the directory is locked.
+//! * A write that fails (a full disk) ends the log, for nobody knows what of it is on disk: every call answers
+//!   [`TransportError::Unavailable`](crate::TransportError::Unavailable) from then on, and the process should open it anew.
 //! * [`Retention::TimeMs`](crate::Retention::TimeMs) is applied by [`EmbeddedLog::trim`], when its owner calls it;
 //!   [`Retention::Compact`](crate::Retention::Compact) keeps everything, as `Forever` does.
 //!

@@ -5,10 +5,11 @@
 //! stable offset) until it ends or times out; groups have static members, sticky co-partitioned assignment and handovers that a
 //! member hears of in its poll; a newer holder of a transactional id or an instance id fences the older.
 //!
-//! * [`frame`]: how a record lies in memory and on disk · [`segment`], [`partition`]: offsets, bytes, what may be read
-//! * [`store`]: what keeps the bytes · [`writer`]: group commit
-//! * [`assignment`], [`group`], [`coordinator`]: who owns and who may commit
-//! * [`producer`], [`member`], [`appender`], [`reader`]: the interface's parts · [`faults`]: what goes wrong on request
+//! * `frame`: how a record lies in memory and on disk · `segment`, `partition`: offsets, bytes, what may be read
+//! * [`store`]: what keeps the bytes · `writer`: group commit
+//! * `assignment`, `group`, `coordinator`: who owns and who may commit
+//! * `producer`, `member`, `appender`, `reader`: the interface's parts · `faults`: what goes wrong on request
+//! * `core`, `log`: what all handles share, and the handle
 
 mod appender;
 mod assignment;

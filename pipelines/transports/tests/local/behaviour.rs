@@ -77,6 +77,29 @@ fn a_member_that_vanished_keeps_its_partitions_for_the_session_timeout() {
 }
 
 #[test]
+fn a_revocation_aborts_the_open_transaction() {
+    for (fault, lost) in [(Fault::Rebalance, false), (Fault::MembershipLost, true)] {
+        let log = MemoryLog::new();
+        topic(&log, "in", 1);
+        topic(&log, "out", 1);
+        let mut member = join(&log, "g", "one", &["in"], &["out"]);
+        assigned(&mut *member);
+        member.send(record(0, b"of the old assignment")).unwrap();
+        log.faults().inject(fault);
+        assert_eq!(changes(&mut *member), [Change::Revoked { partitions: vec![at(0, 0)], lost }]);
+        let stale = OffsetCommit { partition: at(0, 0), offset: 1, metadata: String::new() };
+        assert!(
+            matches!(member.commit(&[stale]), CommitOutcome::Fenced(_)),
+            "committed between revocation and assignment"
+        );
+        assert_eq!(assigned(&mut *member), [at(0, 0)]);
+        member.send(record(0, b"of the new one")).unwrap();
+        assert_eq!(member.commit(&[]), CommitOutcome::Committed);
+        assert_eq!(values(&log, "out", 0), ["of the new one"]);
+    }
+}
+
+#[test]
 fn topics_of_one_group_are_assigned_together() {
     let log = MemoryLog::new();
     topic(&log, "events", 6);
