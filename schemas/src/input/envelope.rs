@@ -3,7 +3,7 @@
 use super::InputError;
 use super::error::{InField, Read};
 use super::scan::Scanner;
-use super::values;
+use super::{MAX_ID_BYTES, values};
 use crate::input_key::InputIdentity;
 use std::borrow::Cow;
 
@@ -33,9 +33,6 @@ impl<'a> Envelope<'a> {
         }
     }
 }
-
-/// Longest id, as in the catalogue.
-const MAX_ID_BYTES: usize = 128;
 
 /// Reads the envelope of one event. The rest is only checked for being JSON; a missing id is not an error here.
 pub fn parse_envelope(payload: &[u8]) -> Result<Envelope<'_>, InputError> {

@@ -19,7 +19,7 @@ pub use envelope::{Envelope, parse_envelope};
 pub use error::InputError;
 pub use extra::Extra;
 pub use generated::*;
-pub use time::{format_time, parse_time};
+pub use time::{TIME_RANGE_MS, format_time, parse_time};
 
 use scan::Scanner;
 

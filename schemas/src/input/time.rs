@@ -6,7 +6,7 @@ use super::error::{Read, fault};
 /// Milliseconds of a day.
 const DAY_MS: i64 = 86_400_000;
 /// The years of a four-digit ISO-8601 date: 0000-01-01 to before 10000-01-01, in milliseconds since 1970.
-const RANGE_MS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
+pub const TIME_RANGE_MS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
 
 /// Reads an ISO-8601 date and time with a zone (`2026-11-21T16:37:23.123Z`, `2026-11-21 17:37:23+01:00`) into milliseconds since
 /// 1970 UTC. Digits beyond milliseconds are cut off; a leap second is the first second of the next minute. `None` for anything
@@ -33,7 +33,7 @@ pub fn parse_time(text: &str) -> Option<i64> {
     let (fraction_ms, zone) = fraction(rest)?;
     let time_ms = ((hour * 60 + minute) * 60 + second) * 1000 + fraction_ms;
     let utc_ms = days_since_1970(year, month, day) * DAY_MS + time_ms - offset_ms(zone)?;
-    RANGE_MS.contains(&utc_ms).then_some(utc_ms)
+    TIME_RANGE_MS.contains(&utc_ms).then_some(utc_ms)
 }
 
 /// The milliseconds of a number text since 1970: whole, or with a fraction that is cut off.
@@ -43,7 +43,7 @@ pub(super) fn parse_epoch_ms(text: &str) -> Read<i64> {
         _ => text,
     };
     match whole.parse() {
-        Ok(ms) if RANGE_MS.contains(&ms) => Ok(ms),
+        Ok(ms) if TIME_RANGE_MS.contains(&ms) => Ok(ms),
         _ => fault(Reason::InvalidTime, "expected milliseconds since 1970"),
     }
 }
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_time_is_read_back(time_ms in RANGE_MS) {
+        fn every_time_is_read_back(time_ms in TIME_RANGE_MS) {
             prop_assert_eq!(parse_time(&format_time(time_ms)), Some(time_ms));
         }
 

@@ -27,6 +27,8 @@ pub fn event(catalogue: &Catalogue) -> String {
         out,
         "/// How many bytes properties and unknown fields may have together.\npub const MAX_PROPERTIES_BYTES: usize = {max};\n"
     );
+    let id = catalogue.field("id").and_then(|field| field.max_bytes).unwrap_or_default();
+    let _ = writeln!(out, "/// How many bytes an id may have.\npub const MAX_ID_BYTES: usize = {id};\n");
     let event = Group {
         name: "event".into(),
         doc: "One event of a shop, version 1 of the catalogue; borrows from the text it was read from.".into(),

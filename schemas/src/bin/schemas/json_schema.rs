@@ -1,6 +1,7 @@
 //! The JSON Schema of what comes in.
 
 use crate::catalogue::{Catalogue, EventType, InputField, Kind};
+use millstream_schemas::input::TIME_RANGE_MS;
 use serde_json::{Map, Value, json};
 
 /// The schema of a request's body; `$defs/event` is that of one event.
@@ -136,15 +137,12 @@ fn value(field: &InputField) -> Value {
     value
 }
 
-/// The years 0 to 9999, as the parser takes them.
-const EPOCH_MS: std::ops::Range<i64> = -62_167_219_200_000..253_402_300_800_000;
-
 fn time(doc: &str) -> Value {
     json!({
         "description": format!("{doc} ISO-8601 with a zone, or milliseconds since 1970."),
         "type": ["string", "number", "null"],
-        "minimum": EPOCH_MS.start,
-        "exclusiveMaximum": EPOCH_MS.end,
+        "minimum": TIME_RANGE_MS.start,
+        "exclusiveMaximum": TIME_RANGE_MS.end,
         "pattern": r"^$|^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d([.,]\d{1,9})?([Zz]|[-+]\d\d(:?\d\d)?)$",
     })
 }

@@ -11,6 +11,9 @@ use std::borrow::Cow;
 /// How many bytes properties and unknown fields may have together.
 pub const MAX_PROPERTIES_BYTES: usize = 16384;
 
+/// How many bytes an id may have.
+pub const MAX_ID_BYTES: usize = 128;
+
 /// One event of a shop, version 1 of the catalogue; borrows from the text it was read from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InputEvent<'a> {
