@@ -5,6 +5,8 @@ use std::sync::Arc;
 use millstream_schemas::avro::{DecodeError, DecodeErrorKind, Reader, write};
 use millstream_schemas::{HandOver, Id};
 
+use smallvec::SmallVec;
+
 use super::state::{Purchase, Source};
 use crate::core::EventOrder;
 use crate::core::limits::{
@@ -248,7 +250,7 @@ fn read_session_head(reader: &mut Reader<'_>) -> Result<Session, DecodeErrorKind
         last: read_order(reader)?,
         exit_order: read_order(reader)?,
         exit_page: reader.optional(Reader::str)?.map(Arc::from),
-        page_view_ids: Vec::new(),
+        page_view_ids: SmallVec::new(),
         orders: Vec::new(),
         activity: Activity::default(),
         campaign: 0,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use millstream_schemas::{Event, Id, purposes};
 
-use super::people::{Env, People, arm, owner, source_due_ms};
-use super::state::{Held, HeldKind, Hold, Person, Purchase, Source};
+use super::people::{Env, People, arm, owner};
+use super::state::{Held, HeldKind, Hold, Person, Purchase, Source, UNARMED};
 use crate::core::context::Rejection;
 use crate::core::limits::{HELD_BYTES_PER_SOURCE, HELD_BYTES_PER_TASK, SESSIONS_PER_SOURCE};
 use crate::core::{Context, EventKind, EventOrder, Sink};
@@ -46,11 +46,8 @@ impl People {
             return;
         }
         let rules = Rules::of(env.sites.get(event.site));
-        if self.entries.get(person_id.0).is_none() {
-            let site = self.name(event.site);
-            self.entries.get_or_insert_with(person_id.0, || Box::new(Person::new(site)));
-        }
-        let Some(person) = self.entries.get_mut(person_id.0) else { return };
+        let held_bytes = self.held_bytes;
+        let person = self.person(person_id, event.site);
         person.identify(event.person_user_id);
         let Some(source) = person.source_mut(source_id) else {
             return reject(
@@ -62,7 +59,7 @@ impl People {
         };
         if let Some(hold) = &mut source.hold {
             let bytes = incoming.body.len();
-            if hold.bytes + bytes > HELD_BYTES_PER_SOURCE || self.held_bytes + bytes > HELD_BYTES_PER_TASK {
+            if hold.bytes + bytes > HELD_BYTES_PER_SOURCE || held_bytes + bytes > HELD_BYTES_PER_TASK {
                 return reject(
                     event,
                     "held_overflow",
@@ -75,10 +72,13 @@ impl People {
             return;
         }
         let mut changes = Changes::default();
-        apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
+        let due_ms = apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
         finish(person_id, person, source_id, &rules, &changes, env, cx, sink);
-        let due_ms = find(person, source_id).map_or(i64::MAX, |source| source_due_ms(source, &rules));
-        arm(&mut self.timers, person_id.0, person, due_ms);
+        if due_ms < person.armed_ms
+            && let Some(person) = self.entries.get_mut(person_id.0)
+        {
+            arm(&mut self.timers, person_id.0, person, due_ms);
+        }
     }
 }
 
@@ -108,7 +108,7 @@ fn purchase(event: &Event<'_>, kind: EventKind) -> Option<Purchase> {
     })
 }
 
-/// Lets an event into the operators of its source.
+/// Lets an event into the operators of its source. Returns when something of what it changed is due.
 pub(super) fn apply(
     source: &mut Source,
     source_id: Id,
@@ -117,15 +117,18 @@ pub(super) fn apply(
     rules: &Rules,
     watermark_ms: i64,
     changes: &mut Changes,
-) {
+) -> i64 {
+    let mut due_ms = UNARMED;
     if sessions::reaches(event, kind) {
         let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
         let seen = Seen { event, order, kind, source: source_id };
-        sessions::on_event(&mut source.sessions, &seen, rules, watermark_ms, changes);
+        due_ms = sessions::on_event(&mut source.sessions, &seen, rules, watermark_ms, changes).unwrap_or(UNARMED);
     }
     if let Some(purchase) = purchase(event, kind) {
         source.add_purchase(purchase);
+        due_ms = due_ms.min(source.purchases_due_ms().unwrap_or(UNARMED));
     }
+    due_ms
 }
 
 /// Emits what has changed, then keeps the number of sessions bounded.

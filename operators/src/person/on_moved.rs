@@ -5,7 +5,7 @@ use millstream_schemas::{Event, HandOver, Id, OrderEntry, SourceMoved, purposes}
 use super::codec;
 use super::on_event::{Incoming, apply, find, finish, hold_back};
 use super::people::{Env, People, arm, source_due_ms};
-use super::state::{Held, HeldKind, Hold, Person, Source};
+use super::state::{Held, HeldKind, Hold, Source};
 use crate::core::context::Rejection;
 use crate::core::{Context, EventKind, Sink};
 use crate::sessions::{self, Changes, Rules};
@@ -35,8 +35,7 @@ impl People {
     /// The marker in the new person's partition: from here on the source's events wait for its state.
     pub fn on_moved_here(&mut self, incoming: Incoming<'_, SourceMoved<'_>>, sink: &mut impl Sink) {
         let moved = incoming.record;
-        let site = self.name(moved.site);
-        let person = self.entries.get_or_insert_with(moved.to_person.0, || Box::new(Person::new(site)));
+        let person = self.person(moved.to_person, moved.site);
         person.identify(moved.user_id);
         let Some(source) = person.source_mut(moved.source) else {
             return sink.reject(&Rejection {
@@ -61,14 +60,12 @@ impl People {
     pub fn on_hand_over(&mut self, record: &HandOver<'_>, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
         let (person_id, source_id) = (record.to_person, record.source);
         let rules = Rules::of(env.sites.get(record.site));
-        let site = self.name(record.site);
-        let person = self.entries.get_or_insert_with(person_id.0, || Box::new(Person::new(site)));
+        let person = self.person(person_id, record.site);
         person.identify(record.user_id);
         let Some(source) = person.source_mut(source_id) else {
             return reject(record, "too_many_sources", "all sources of the person wait for their hand-over", sink);
         };
         let queue = source.hold.take().map(|hold| hold.queue).unwrap_or_default();
-        self.held_bytes = self.held_bytes.saturating_sub(queue.iter().map(|held| held.body.len()).sum());
         // The count fits: it is a revision's high bits.
         source.hand_overs = source.hand_overs.max(u16::try_from(record.hand_overs).unwrap_or(u16::MAX));
         let mut changes = Changes::default();
@@ -82,6 +79,7 @@ impl People {
             // Its events need not wait for what cannot be read.
             Err(error) => reject(record, "corrupt_state", &error.to_string(), sink),
         }
+        self.held_bytes = self.held_bytes.saturating_sub(queue.iter().map(|held| held.body.len()).sum());
         self.play(person_id, source_id, &queue, &rules, changes, env, cx, sink);
         self.settle(person_id, source_id, &rules);
     }

@@ -20,7 +20,7 @@ impl People {
 
     fn fire(&mut self, id: u128, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
         let Some(person) = self.entries.get_mut(id) else { return };
-        person.armed_ms = UNARMED;
+        person.armed_ms = std::mem::replace(&mut person.armed_later_ms, UNARMED);
         let rules = Rules::of(env.sites.get(&person.site));
         let mut due_ms = UNARMED;
         for at in 0..person.sources.len() {

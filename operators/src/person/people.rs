@@ -73,16 +73,10 @@ impl People {
         self.held_bytes = self.held_bytes_committed;
     }
 
-    /// The name of a site, shared.
-    pub(super) fn name(&mut self, site: &str) -> Arc<str> {
-        if let Some(name) = self.names.iter().find(|name| &***name == site) {
-            return name.clone();
-        }
-        let name: Arc<str> = Arc::from(site);
-        if self.names.len() < NAMES_MAX {
-            self.names.push(name.clone());
-        }
-        name
+    /// The entry of a person, made where there is none.
+    pub(super) fn person(&mut self, id: Id, site: &str) -> &mut Box<Person> {
+        let names = &mut self.names;
+        self.entries.get_or_insert_with(id.0, || Box::new(Person::new(name(names, site))))
     }
 
     /// Itemised bytes of the given persons' state, for budgets and metrics. (The map cannot be iterated, because its order would
@@ -107,6 +101,18 @@ impl People {
         }
         used
     }
+}
+
+/// The name of a site, shared.
+fn name(names: &mut Vec<Arc<str>>, site: &str) -> Arc<str> {
+    if let Some(name) = names.iter().find(|name| &***name == site) {
+        return name.clone();
+    }
+    let name: Arc<str> = Arc::from(site);
+    if names.len() < NAMES_MAX {
+        names.push(name.clone());
+    }
+    name
 }
 
 /// Bytes held, by what they are for.
@@ -154,6 +160,8 @@ pub(super) fn source_due_ms(source: &Source, rules: &Rules) -> i64 {
 pub(super) fn arm(timers: &mut Timers, id: u128, person: &mut Person, due_ms: i64) {
     if due_ms < person.armed_ms {
         timers.add(due_ms, id);
+        // A third one set before is forgotten here and fires for nothing.
+        person.armed_later_ms = person.armed_ms;
         person.armed_ms = due_ms;
     }
 }

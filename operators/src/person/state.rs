@@ -135,8 +135,10 @@ fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
 /// All sources of one person.
 #[derive(Debug, Clone)]
 pub struct Person {
-    /// Due time of the timer set; later ones may be wanted, an earlier one is never missing.
+    /// Due time of the next timer set: nothing of the person is due before.
     pub armed_ms: i64,
+    /// Due time of another one set, later; so that closing a session does not set the freeing of an older one again and again.
+    pub armed_later_ms: i64,
     /// The shop.
     pub site: Arc<str>,
     /// The user behind the person, once identified.
@@ -151,7 +153,7 @@ pub const UNARMED: i64 = i64::MAX;
 impl Person {
     /// A person of whom nothing is known.
     pub fn new(site: Arc<str>) -> Self {
-        Self { armed_ms: UNARMED, site, user_id: None, sources: SmallVec::new() }
+        Self { armed_ms: UNARMED, armed_later_ms: UNARMED, site, user_id: None, sources: SmallVec::new() }
     }
 
     /// Notes the user behind the person.

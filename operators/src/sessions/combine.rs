@@ -41,14 +41,12 @@ pub fn combine(
 
 fn combine_tracker(list: &mut List, session: Arc<Session>, changes: &mut Changes) {
     changes.touch(session.id, !session.activity.is_empty());
-    match list.iter().position(|known| known.id == session.id) {
-        None => insert(list, session),
-        Some(at) => {
-            let mut known = list.remove(at);
-            Arc::make_mut(&mut known).absorb(&session);
-            insert(list, known);
-        }
+    let mut joined = session;
+    if let Some(at) = list.iter().position(|known| known.id == joined.id) {
+        let known = list.remove(at);
+        Arc::make_mut(&mut joined).absorb(&known);
     }
+    insert(list, joined);
 }
 
 fn combine_gap(list: &mut List, session: Arc<Session>, gap_ms: i64, changes: &mut Changes) {

@@ -6,10 +6,12 @@ use super::{Rules, Session, SourceSessions};
 
 /// When something is next due: the closing of an open session or the freeing of a closed one; `None` where there is no session.
 pub fn next_due_ms(sessions: &SourceSessions, rules: &Rules) -> Option<i64> {
-    let due = |session: &Arc<Session>| {
-        if session.closed { rules.frees_at_ms(session) } else { rules.closes_at_ms(session) }
-    };
-    sessions.list.iter().map(due).min()
+    sessions.list.iter().map(|session| due_ms(session, rules)).min()
+}
+
+/// When one session is due.
+pub(super) fn due_ms(session: &Session, rules: &Rules) -> i64 {
+    if session.closed { rules.frees_at_ms(session) } else { rules.closes_at_ms(session) }
 }
 
 /// Closes what was due before `watermark_ms`, calling `closed` for each in the order of their first events, and frees what no event

@@ -44,9 +44,14 @@ pub const TEXTS: usize = 12;
 pub struct Origin {
     /// The event's place.
     pub order: EventOrder,
-    /// For each text its length plus one (0: none), two bytes; then its bytes.
-    packed: Box<[u8]>,
+    /// Length of each text in `packed`; [`ABSENT`] for none.
+    lengths: [u16; TEXTS],
+    /// The texts, one after the other.
+    packed: Box<str>,
 }
+
+/// In place of a length: there is no such text.
+const ABSENT: u16 = u16::MAX;
 
 impl Origin {
     /// Remembers `event`.
@@ -70,21 +75,19 @@ impl Origin {
         )
     }
 
-    /// Made of its texts, in the order of [`Text`]; each is clipped at what a length can say.
+    /// Made of its texts, in the order of [`Text`]; each is clipped at [`ADDRESS_BYTES`].
     pub fn pack(order: EventOrder, texts: [Option<&str>; TEXTS]) -> Self {
+        let texts = texts.map(|text| text.map(|text| clip(text, ADDRESS_BYTES)));
         let bytes: usize = texts.iter().flatten().map(|text| text.len()).sum();
-        let mut packed = Vec::with_capacity(2 * TEXTS + bytes);
-        for text in texts.iter() {
-            let Some(text) = text else {
-                packed.extend_from_slice(&[0, 0]);
-                continue;
-            };
-            let text = clip(text, ADDRESS_BYTES);
-            // At most ADDRESS_BYTES + 1, which two bytes hold.
-            packed.extend_from_slice(&(text.len() as u16 + 1).to_le_bytes());
-            packed.extend_from_slice(text.as_bytes());
+        let (mut packed, mut lengths) = (String::with_capacity(bytes), [ABSENT; TEXTS]);
+        for (text, length) in texts.into_iter().zip(&mut lengths) {
+            if let Some(text) = text {
+                packed.push_str(text);
+                // At most ADDRESS_BYTES.
+                *length = text.len() as u16;
+            }
         }
-        Self { order, packed: packed.into_boxed_slice() }
+        Self { order, lengths, packed: packed.into_boxed_str() }
     }
 
     /// One of the texts.
@@ -94,18 +97,16 @@ impl Origin {
 
     /// All texts, in the order of [`Text`].
     pub fn texts(&self) -> [Option<&str>; TEXTS] {
-        let mut texts = [None; TEXTS];
-        let mut rest: &[u8] = &self.packed;
-        for text in &mut texts {
-            let Some((head, tail)) = rest.split_first_chunk::<2>() else { break };
-            let length = usize::from(u16::from_le_bytes(*head));
-            rest = tail;
-            if let Some((bytes, tail)) = length.checked_sub(1).and_then(|length| tail.split_at_checked(length)) {
-                *text = std::str::from_utf8(bytes).ok();
-                rest = tail;
+        let mut from = 0;
+        self.lengths.map(|length| {
+            if length == ABSENT {
+                return None;
             }
-        }
-        texts
+            let to = from + usize::from(length);
+            let text = self.packed.get(from..to);
+            from = to;
+            text
+        })
     }
 
     /// Bytes held, with those of the counters around them.

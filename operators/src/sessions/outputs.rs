@@ -36,7 +36,9 @@ pub fn emit(
 ) {
     let revision = cx.revision(owner.hand_overs);
     let first = session.first.texts();
-    let (entry, channel, tracker) = (texts(&session.entry), texts(&session.channel), texts(&session.tracker));
+    let entry = texts(session, &first, &session.entry);
+    let channel = texts(session, &first, &session.channel);
+    let tracker = texts(session, &first, &session.tracker);
     let (revenue_minor, currency) = session.revenue();
     let started_at = session.first.order.time_ms;
     let ended_at = session.last.time_ms;
@@ -88,8 +90,17 @@ pub fn emit(
     });
 }
 
-fn texts(origin: &Option<Arc<Origin>>) -> [Option<&str>; TEXTS] {
-    origin.as_ref().map(|origin| origin.texts()).unwrap_or_default()
+/// The texts of one of the session's events, of which most often the first event is each.
+fn texts<'a>(
+    session: &'a Session,
+    first: &[Option<&'a str>; TEXTS],
+    origin: &'a Option<Arc<Origin>>,
+) -> [Option<&'a str>; TEXTS] {
+    match origin {
+        None => [None; TEXTS],
+        Some(origin) if Arc::ptr_eq(origin, &session.first) => *first,
+        Some(origin) => origin.texts(),
+    }
 }
 
 /// Emits everything a record has changed: retractions first, then each session once, with its score where that changed.
@@ -102,7 +113,8 @@ pub fn emit_changes(
     cx: &Context<'_>,
     sink: &mut impl Sink,
 ) {
-    let living = |id: Id| sessions.list.iter().find(|session| session.id == id);
+    // From the end: nearly every record concerns the latest session.
+    let living = |id: Id| sessions.list.iter().rev().find(|session| session.id == id);
     for ceased in changes.ceased.iter().filter(|ceased| living(ceased.id).is_none()) {
         emit(ceased, owner, rules, true, cx, sink);
         propensity::emit(ceased.id, &ceased.activity, owner, scorer, true, cx, sink);

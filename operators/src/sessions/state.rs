@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millstream_schemas::{Event, Id};
+use smallvec::SmallVec;
 
 use super::origin::{Origin, Text};
 use crate::core::limits::{ADDRESS_BYTES, ORDERS_PER_SESSION, PAGE_VIEWS_PER_SESSION, clip};
@@ -55,7 +56,7 @@ pub struct Session {
     /// Its page.
     pub exit_page: Option<Arc<str>>,
     /// Page view ids seen, hashed, sorted.
-    pub page_view_ids: Vec<u64>,
+    pub page_view_ids: SmallVec<[u64; 4]>,
     /// Orders, sorted by id.
     pub orders: Vec<SessionOrder>,
     /// What the score is made of.
@@ -105,7 +106,7 @@ impl Session {
             last: seen.order,
             exit_order: EventOrder::default(),
             exit_page: None,
-            page_view_ids: Vec::new(),
+            page_view_ids: SmallVec::new(),
             orders: Vec::new(),
             activity: Activity::default(),
             campaign: campaign_of(seen.event),
@@ -128,7 +129,8 @@ impl Session {
         session
     }
 
-    fn id_of(seen: &Seen<'_>, by_tracker: bool) -> Id {
+    /// The id of a session that begins with an event.
+    pub fn id_of(seen: &Seen<'_>, by_tracker: bool) -> Id {
         let source = seen.source.0.to_be_bytes();
         match seen.event.tracker_session_id {
             Some(tracker) if by_tracker => tracker_session_id(seen.source, tracker),
@@ -303,7 +305,8 @@ impl Session {
             }
         }
         bytes += self.exit_page.as_ref().map_or(0, |page| 16 + page.len());
-        bytes + self.page_view_ids.capacity() * 8 + self.orders.capacity() * size_of::<SessionOrder>()
+        let spilled = if self.page_view_ids.spilled() { self.page_view_ids.capacity() * 8 } else { 0 };
+        bytes + spilled + self.orders.capacity() * size_of::<SessionOrder>()
     }
 }
 

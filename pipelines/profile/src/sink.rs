@@ -8,6 +8,7 @@ use millstream_schemas::{
     HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Rejected, Session,
 };
 use millstream_transports::{RecordRef, partition_for};
+use smallvec::SmallVec;
 
 use crate::config::ProfileConfig;
 use crate::factory::{
@@ -25,18 +26,18 @@ pub struct OutputSink<'a, 'o> {
     pub out: &'o mut Outputs,
 }
 
-/// Room for the readable key of an id: its hexadecimal digits.
-fn hex_key(site: &str, id: Id) -> Vec<u8> {
-    let mut key = Vec::with_capacity(site.len() + 33);
-    key.extend_from_slice(site.as_bytes());
+/// A readable key, on the stack as long as it is no longer than most are.
+type Key = SmallVec<[u8; 96]>;
+
+fn hex_key(site: &str, id: Id) -> Key {
+    let mut key = Key::from_slice(site.as_bytes());
     key.push(b'/');
     key.extend_from_slice(&id.to_hex());
     key
 }
 
-fn text_key(site: &str, id: &str, line_no: Option<i32>) -> Vec<u8> {
-    let mut key = Vec::with_capacity(site.len() + id.len() + 12);
-    key.extend_from_slice(site.as_bytes());
+fn text_key(site: &str, id: &str, line_no: Option<i32>) -> Key {
+    let mut key = Key::from_slice(site.as_bytes());
     key.push(b'/');
     key.extend_from_slice(id.as_bytes());
     if let Some(line_no) = line_no {
