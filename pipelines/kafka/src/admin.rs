@@ -36,7 +36,10 @@ pub(crate) fn wait<F: Future>(future: F) -> F::Output {
 }
 
 pub(crate) fn client(config: &KafkaConfig) -> Result<AdminClient<Quiet>> {
-    config.base()?.create_with_context(Quiet::default()).map_err(|error| describe("starting an administrative client", &error, None))
+    config
+        .base()?
+        .create_with_context(Quiet::default())
+        .map_err(|error| describe("starting an administrative client", &error, None))
 }
 
 pub(crate) fn options() -> AdminOptions {

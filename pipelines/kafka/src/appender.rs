@@ -70,7 +70,8 @@ fn failure(error: &KafkaError, errors: &ErrorLog) -> TransportError {
     let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
     let lost = matches!(code, Code::PurgeQueue | Code::PurgeInflight | Code::Fatal);
     if lost || meaning(code) == Meaning::Transient {
-        let background = errors.explanation().map(|reason| format!("; the client reports: {reason}")).unwrap_or_default();
+        let background =
+            errors.explanation().map(|reason| format!("; the client reports: {reason}")).unwrap_or_default();
         return TransportError::Unavailable(format!("appending: {error}{background}"));
     }
     describe("appending", error, errors.explanation())
@@ -102,8 +103,9 @@ struct Running {
 impl Running {
     fn start(config: &ClientConfig, errors: &ErrorLog) -> Result<Self> {
         let context = Deliveries { errors: errors.clone() };
-        let producer: BaseProducer<Deliveries> =
-            config.create_with_context(context).map_err(|error| describe("starting the appending producer", &error, None))?;
+        let producer: BaseProducer<Deliveries> = config
+            .create_with_context(context)
+            .map_err(|error| describe("starting the appending producer", &error, None))?;
         let producer = Arc::new(producer);
         let stop = Arc::new(AtomicBool::new(false));
         let thread = {
@@ -166,7 +168,11 @@ impl KafkaAppender {
     fn reserve(&self, bytes: usize, records: usize) -> Result<()> {
         let full = || TransportError::QueueFull { queued_bytes: self.queued.bytes.load(Ordering::Acquire) };
         let add = |counter: &AtomicUsize, amount: usize, limit: usize| {
-            counter.fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| now.checked_add(amount).filter(|sum| *sum <= limit)).is_ok()
+            counter
+                .fetch_update(Ordering::AcqRel, Ordering::Acquire, |now| {
+                    now.checked_add(amount).filter(|sum| *sum <= limit)
+                })
+                .is_ok()
         };
         if !add(&self.queued.bytes, bytes, self.limit_bytes) {
             return Err(full());
@@ -198,7 +204,11 @@ impl Appender for KafkaAppender {
                 return Err(TransportError::TooLarge { size_bytes, limit_bytes: self.max_record_bytes });
             }
             if usize::from(append.topic) >= self.topics.len() {
-                return Err(TransportError::Other(format!("topic {} was not declared; {} are", append.topic, self.topics.len())));
+                return Err(TransportError::Other(format!(
+                    "topic {} was not declared; {} are",
+                    append.topic,
+                    self.topics.len()
+                )));
             }
             bytes = bytes.saturating_add(size_bytes + RECORD_OVERHEAD_BYTES);
         }

@@ -44,8 +44,12 @@ pub enum CheckError {
 impl fmt::Display for CheckError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Authentication(reason) => write!(f, "the brokers refuse the login: {reason}; check mechanism, user and password"),
-            Self::Tls(reason) => write!(f, "the encrypted connection fails: {reason}; check authority, certificate, key and host name"),
+            Self::Authentication(reason) => {
+                write!(f, "the brokers refuse the login: {reason}; check mechanism, user and password")
+            }
+            Self::Tls(reason) => {
+                write!(f, "the encrypted connection fails: {reason}; check authority, certificate, key and host name")
+            }
             Self::Unreachable(reason) => write!(f, "no broker answers: {reason}; check `brokers` and the network"),
             Self::Permission(reason) => write!(f, "not permitted: {reason}; ask for the access that the guide lists"),
             Self::Configuration(reason) | Self::Other(reason) => f.write_str(reason),
@@ -114,10 +118,16 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Replication { topic, found } => {
-                write!(f, "topic {topic} has {found} replica(s): a lost disk loses acknowledged records; 3 are needed outside development")
+                write!(
+                    f,
+                    "topic {topic} has {found} replica(s): a lost disk loses acknowledged records; 3 are needed outside development"
+                )
             }
             Self::MinInsync { topic, found } => {
-                write!(f, "topic {topic}: min.insync.replicas is {found}: a record counts as written on one disk; set 2 outside development")
+                write!(
+                    f,
+                    "topic {topic}: min.insync.replicas is {found}: a record counts as written on one disk; set 2 outside development"
+                )
             }
             Self::TopicSetting { topic, setting, found, wanted, consequence } => {
                 write!(f, "topic {topic}: {setting} is {found}, not {wanted}: {consequence}")
@@ -126,7 +136,9 @@ impl fmt::Display for Warning {
             Self::PartitionCount { topic, found, wanted } => {
                 write!(f, "topic {topic} has {found} partitions, configuration says {wanted}: it will be refused")
             }
-            Self::BrokerSetting { setting, found, consequence } => write!(f, "broker: {setting} is {found}: {consequence}"),
+            Self::BrokerSetting { setting, found, consequence } => {
+                write!(f, "broker: {setting} is {found}: {consequence}")
+            }
             Self::NotChecked(what) => write!(f, "not checked: {what}"),
         }
     }
@@ -176,8 +188,12 @@ fn connect(config: &KafkaConfig, client: &BaseConsumer<Quiet>) -> Result<Metadat
             drop(event);
         }
         let seen = client.context().errors.all();
-        let reason = |wanted: &[Code]| seen.iter().rev().find(|(code, _)| wanted.contains(code)).map(|(_, reason)| reason.clone());
-        if let Some(reason) = reason(&[Code::Authentication, Code::SaslAuthenticationFailed, Code::UnsupportedSASLMechanism]) {
+        let reason = |wanted: &[Code]| {
+            seen.iter().rev().find(|(code, _)| wanted.contains(code)).map(|(_, reason)| reason.clone())
+        };
+        if let Some(reason) =
+            reason(&[Code::Authentication, Code::SaslAuthenticationFailed, Code::UnsupportedSASLMechanism])
+        {
             return Err(CheckError::Authentication(reason));
         }
         if let Some(reason) = reason(&[Code::SSL]) {
@@ -222,7 +238,11 @@ fn check_broker(config: &KafkaConfig, broker: &ConfigResource, warnings: &mut Ve
         let lost = "a lost disk loses offsets or transactions; create the cluster with 3";
         warn("offsets.topic.replication.factor", &|found| found < 3, lost);
         warn("transaction.state.log.replication.factor", &|found| found < 3, lost);
-        warn("transaction.state.log.min.isr", &|found| found < 2, "a transaction counts as committed on one disk; set 2");
+        warn(
+            "transaction.state.log.min.isr",
+            &|found| found < 2,
+            "a transaction counts as committed on one disk; set 2",
+        );
     }
     warn(
         "offsets.retention.minutes",
@@ -230,22 +250,44 @@ fn check_broker(config: &KafkaConfig, broker: &ConfigResource, warnings: &mut Ve
         "an idle group forgets where it was; set at least 10,080 (7 days)",
     );
     let timeout_ms = i64::from(config.transaction_timeout_ms);
-    warn("transaction.max.timeout.ms", &|found| found < timeout_ms, "our transactions are refused; lower transaction_timeout_ms");
+    warn(
+        "transaction.max.timeout.ms",
+        &|found| found < timeout_ms,
+        "our transactions are refused; lower transaction_timeout_ms",
+    );
     if config.group_protocol == GroupProtocol::Classic {
         let session_ms = i64::from(config.session_timeout_ms);
-        warn("group.min.session.timeout.ms", &|found| found > session_ms, "members are refused; raise session_timeout_ms");
-        warn("group.max.session.timeout.ms", &|found| found < session_ms, "members are refused; lower session_timeout_ms");
+        warn(
+            "group.min.session.timeout.ms",
+            &|found| found > session_ms,
+            "members are refused; raise session_timeout_ms",
+        );
+        warn(
+            "group.max.session.timeout.ms",
+            &|found| found < session_ms,
+            "members are refused; lower session_timeout_ms",
+        );
     }
 }
 
-fn check_topic(config: &KafkaConfig, admin: &AdminClient<Quiet>, metadata: &Metadata, spec: &TopicSpec, warnings: &mut Vec<Warning>) {
+fn check_topic(
+    config: &KafkaConfig,
+    admin: &AdminClient<Quiet>,
+    metadata: &Metadata,
+    spec: &TopicSpec,
+    warnings: &mut Vec<Warning>,
+) {
     let topic = &spec.name;
     let Some(found) = metadata.topics().iter().find(|found| found.name() == topic) else {
         warnings.push(Warning::MissingTopic(topic.clone()));
         return;
     };
     if u32::try_from(found.partitions().len()) != Ok(spec.partitions) {
-        warnings.push(Warning::PartitionCount { topic: topic.clone(), found: found.partitions().len(), wanted: spec.partitions });
+        warnings.push(Warning::PartitionCount {
+            topic: topic.clone(),
+            found: found.partitions().len(),
+            wanted: spec.partitions,
+        });
     }
     let replicas = found.partitions().iter().map(|partition| partition.replicas().len()).min().unwrap_or(0);
     if !config.development && replicas < 3 {
@@ -278,20 +320,60 @@ fn check_topic_settings(spec: &TopicSpec, resource: &ConfigResource, warnings: &
     };
     let at_least = |limit: i64| move |found: &str| found.parse::<i64>().is_ok_and(|found| found < 0 || found >= limit);
     const CENTURY_MS: i64 = 100 * 365 * 86_400_000;
-    warn("message.timestamp.type", &|found| found == "CreateTime", "CreateTime", "records lose their own time, and replays differ");
-    warn("message.timestamp.before.max.ms", &at_least(CENTURY_MS), "9223372036854775807", "history older than that is refused");
-    warn("message.timestamp.after.max.ms", &at_least(86_400_000), "9223372036854775807", "one wrong clock makes the broker refuse whole batches");
+    warn(
+        "message.timestamp.type",
+        &|found| found == "CreateTime",
+        "CreateTime",
+        "records lose their own time, and replays differ",
+    );
+    warn(
+        "message.timestamp.before.max.ms",
+        &at_least(CENTURY_MS),
+        "9223372036854775807",
+        "history older than that is refused",
+    );
+    warn(
+        "message.timestamp.after.max.ms",
+        &at_least(86_400_000),
+        "9223372036854775807",
+        "one wrong clock makes the broker refuse whole batches",
+    );
     match spec.retention {
-        Retention::Compact => warn("cleanup.policy", &|found| found == "compact", "compact", "the newest record of a key may be deleted by age"),
+        Retention::Compact => warn(
+            "cleanup.policy",
+            &|found| found == "compact",
+            "compact",
+            "the newest record of a key may be deleted by age",
+        ),
         Retention::Forever => {
             warn("cleanup.policy", &|found| found == "delete", "delete", "earlier revisions are compacted away");
-            warn("retention.ms", &|found| found == "-1", "-1", "records older than that are deleted; history is deleted at once");
-            warn("retention.bytes", &|found| found == "-1", "-1", "the oldest records are deleted when that is reached");
+            warn(
+                "retention.ms",
+                &|found| found == "-1",
+                "-1",
+                "records older than that are deleted; history is deleted at once",
+            );
+            warn(
+                "retention.bytes",
+                &|found| found == "-1",
+                "-1",
+                "the oldest records are deleted when that is reached",
+            );
         }
         Retention::TimeMs(ms) => {
             warn("cleanup.policy", &|found| found == "delete", "delete", "earlier revisions are compacted away");
-            warn("retention.ms", &at_least(ms), &ms.to_string(), "records go earlier than recovery relies on; history is deleted at once");
-            warn("retention.bytes", &|found| found == "-1", "-1", "records go by size, earlier than recovery relies on");
+            warn(
+                "retention.ms",
+                &at_least(ms),
+                &ms.to_string(),
+                "records go earlier than recovery relies on; history is deleted at once",
+            );
+            warn(
+                "retention.bytes",
+                &|found| found == "-1",
+                "-1",
+                "records go by size, earlier than recovery relies on",
+            );
         }
     }
 }

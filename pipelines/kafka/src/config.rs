@@ -243,10 +243,15 @@ impl KafkaConfig {
             return refuse("`brokers` is empty; give host:port, comma-separated".to_owned());
         }
         if let Some(key) = self.extra.keys().find(|key| is_reserved(key)) {
-            return refuse(format!("`{key}` in `extra` is not yours to set: correctness rests on it, or it has a field of its own"));
+            return refuse(format!(
+                "`{key}` in `extra` is not yours to set: correctness rests on it, or it has a field of its own"
+            ));
         }
         if self.transaction_timeout_ms == 0 || self.transaction_timeout_ms > 10_000 {
-            return refuse(format!("transaction_timeout_ms is {}; it must be 1 to 10,000", self.transaction_timeout_ms));
+            return refuse(format!(
+                "transaction_timeout_ms is {}; it must be 1 to 10,000",
+                self.transaction_timeout_ms
+            ));
         }
         if !cfg!(feature = "tls") {
             let needs = match &self.security {
@@ -255,7 +260,9 @@ impl KafkaConfig {
                 Security::SaslPlaintext(_) | Security::Plaintext => None,
             };
             if let Some(what) = needs {
-                return refuse(format!("{what} is configured, but this binary was built without it; build with `--features kafka-tls`"));
+                return refuse(format!(
+                    "{what} is configured, but this binary was built without it; build with `--features kafka-tls`"
+                ));
             }
         }
         if let Security::Ssl(tls) | Security::SaslSsl(tls, _) = &self.security {

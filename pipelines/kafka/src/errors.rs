@@ -23,9 +23,11 @@ pub(crate) enum Meaning {
 pub(crate) fn meaning(code: Code) -> Meaning {
     match code {
         Code::Fenced | Code::ProducerFenced | Code::InvalidProducerEpoch | Code::FencedInstanceId => Meaning::TakenOver,
-        Code::IllegalGeneration | Code::UnknownMemberId | Code::StaleMemberEpoch | Code::FencedMemberEpoch | Code::AssignmentLost => {
-            Meaning::StaleGroup
-        }
+        Code::IllegalGeneration
+        | Code::UnknownMemberId
+        | Code::StaleMemberEpoch
+        | Code::FencedMemberEpoch
+        | Code::AssignmentLost => Meaning::StaleGroup,
         Code::BrokerTransportFailure
         | Code::Resolve
         | Code::MessageTimedOut
@@ -58,7 +60,9 @@ pub(crate) fn meaning(code: Code) -> Meaning {
         | Code::ConcurrentTransactions
         | Code::UnreleasedInstanceId
         | Code::ThrottlingQuotaExceeded => Meaning::Transient,
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Meaning::UnknownTopic,
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
+            Meaning::UnknownTopic
+        }
         Code::Authentication
         | Code::SaslAuthenticationFailed
         | Code::TopicAuthorizationFailed
@@ -112,7 +116,13 @@ mod tests {
 
     #[test]
     fn time_outs_are_worth_retrying_and_take_overs_are_not() {
-        assert!(matches!(describe("x", &KafkaError::MetadataFetch(Code::OperationTimedOut), None), TransportError::Unavailable(_)));
-        assert!(matches!(describe("x", &KafkaError::ConsumerCommit(Code::FencedInstanceId), None), TransportError::Fenced(_)));
+        assert!(matches!(
+            describe("x", &KafkaError::MetadataFetch(Code::OperationTimedOut), None),
+            TransportError::Unavailable(_)
+        ));
+        assert!(matches!(
+            describe("x", &KafkaError::ConsumerCommit(Code::FencedInstanceId), None),
+            TransportError::Fenced(_)
+        ));
     }
 }

@@ -39,10 +39,17 @@ impl ErrorLog {
     /// The error that explains most: one about credentials if there is one, else the newest that is not a mere consequence.
     pub(crate) fn explanation(&self) -> Option<String> {
         let errors = self.0.lock();
-        let of = |wanted: &dyn Fn(RDKafkaErrorCode) -> bool| errors.iter().rev().find(|(code, _)| wanted(*code)).map(|(_, reason)| reason.clone());
-        of(&|code| matches!(code, RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL))
-            .or_else(|| of(&|code| code != RDKafkaErrorCode::AllBrokersDown))
-            .or_else(|| of(&|_| true))
+        let of = |wanted: &dyn Fn(RDKafkaErrorCode) -> bool| {
+            errors.iter().rev().find(|(code, _)| wanted(*code)).map(|(_, reason)| reason.clone())
+        };
+        of(&|code| {
+            matches!(
+                code,
+                RDKafkaErrorCode::Authentication | RDKafkaErrorCode::SaslAuthenticationFailed | RDKafkaErrorCode::SSL
+            )
+        })
+        .or_else(|| of(&|code| code != RDKafkaErrorCode::AllBrokersDown))
+        .or_else(|| of(&|_| true))
     }
 }
 

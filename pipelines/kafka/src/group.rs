@@ -46,7 +46,8 @@ impl ConsumerContext for GroupEvents {
             }
             return;
         }
-        let partitions = list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
+        let partitions =
+            list.elements().iter().map(|element| (element.topic().to_owned(), element.partition())).collect();
         let step = if assign {
             Rebalance::Assign(partitions)
         } else {
@@ -85,8 +86,9 @@ pub(crate) struct GroupConsumer {
 
 impl GroupConsumer {
     pub(crate) fn join(config: &ClientConfig, topics: &[String]) -> Result<Self> {
-        let consumer: BaseConsumer<GroupEvents> =
-            config.create_with_context(GroupEvents::default()).map_err(|error| describe("starting a consumer", &error, None))?;
+        let consumer: BaseConsumer<GroupEvents> = config
+            .create_with_context(GroupEvents::default())
+            .map_err(|error| describe("starting a consumer", &error, None))?;
         let joined = Self { consumer };
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         joined.consumer.subscribe(&names).map_err(|error| describe("subscribing", &error, None))?;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use millstream_transports::{
-    Append, Batch, Change, CommitOutcome, Committed, Member, MemberConfig, OffsetCommit, RecordRef, Result, TopicPartition, TransportError,
+    Append, Batch, Change, CommitOutcome, Committed, Member, MemberConfig, OffsetCommit, RecordRef, Result,
+    TopicPartition, TransportError,
 };
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{CommitMode, Consumer};
@@ -188,7 +189,9 @@ impl KafkaMember {
                 self.rejoin = true;
                 Ok(())
             }
-            Meaning::Other if matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => Err(self.out_of_range()),
+            Meaning::Other if matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
+                Err(self.out_of_range())
+            }
             Meaning::UnknownTopic => {
                 for topic in &self.config.inputs {
                     topics::partition_count(&self.group, topic)?;
@@ -212,10 +215,17 @@ impl KafkaMember {
             let Ok((earliest, end)) = topics::watermarks(&self.group, &name.0, name.1) else { continue };
             let next = self.position(&name).unwrap_or(next);
             if next < earliest || next > end {
-                return TransportError::OffsetOutOfRange { topic: name.0, partition: partition.partition, offset: next, earliest };
+                return TransportError::OffsetOutOfRange {
+                    topic: name.0,
+                    partition: partition.partition,
+                    offset: next,
+                    earliest,
+                };
             }
         }
-        TransportError::Unavailable("a partition's offset was reported out of range, yet none is; seek all partitions again".to_owned())
+        TransportError::Unavailable(
+            "a partition's offset was reported out of range, yet none is; seek all partitions again".to_owned(),
+        )
     }
 
     fn position(&self, name: &(String, i32)) -> Option<u64> {
@@ -242,7 +252,8 @@ impl KafkaMember {
                     commit.metadata.len()
                 )));
             }
-            let (topic, partition) = self.name(commit.partition).map_err(|error| CommitOutcome::Aborted(error.to_string()))?;
+            let (topic, partition) =
+                self.name(commit.partition).map_err(|error| CommitOutcome::Aborted(error.to_string()))?;
             let offset = Offset::Offset(i64::try_from(commit.offset).unwrap_or(i64::MAX));
             let mut element = list.add_partition(&topic, partition);
             element.set_offset(offset).map_err(|error| CommitOutcome::Aborted(error.to_string()))?;
@@ -337,7 +348,8 @@ impl Member for KafkaMember {
                     return Ok(());
                 }
             }
-            let wait = if batch.is_empty() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
+            let wait =
+                if batch.is_empty() { deadline.saturating_duration_since(Instant::now()) } else { Duration::ZERO };
             let failed = match self.group.consumer.poll(round_up(wait)) {
                 Some(Ok(message)) => {
                     deliver(&mut self.owned, &self.config.inputs, &message, batch);
@@ -379,17 +391,19 @@ impl Member for KafkaMember {
         } else {
             let (earliest, end) = topics::watermarks(&self.group, &name.0, name.1)?;
             if offset < earliest || offset > end {
-                return Err(TransportError::OffsetOutOfRange { topic: name.0, partition: partition.partition, offset, earliest });
+                return Err(TransportError::OffsetOutOfRange {
+                    topic: name.0,
+                    partition: partition.partition,
+                    offset,
+                    earliest,
+                });
             }
             Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX))
         };
         seek_to(&self.group, &name, target)?;
         self.owned.set_sought(partition, offset);
         if self.owned.needs_resume(partition) {
-            self.group
-                .consumer
-                .resume(&one(&name)?)
-                .map_err(|error| describe("resuming a partition", &error, None))?;
+            self.group.consumer.resume(&one(&name)?).map_err(|error| describe("resuming a partition", &error, None))?;
             self.owned.set_flowing(partition, true);
         }
         Ok(())
@@ -491,7 +505,11 @@ impl Member for KafkaMember {
                 CommitOutcome::Fenced(reason)
             }
             // Refused by the coordinator, so certain.
-            _ if matches!(code, Code::RebalanceInProgress | Code::OffsetMetadataTooLarge | Code::InvalidCommitOffsetSize) => {
+            _ if matches!(
+                code,
+                Code::RebalanceInProgress | Code::OffsetMetadataTooLarge | Code::InvalidCommitOffsetSize
+            ) =>
+            {
                 CommitOutcome::Aborted(reason)
             }
             Meaning::NotAllowed | Meaning::UnknownTopic => CommitOutcome::Aborted(reason),
@@ -539,14 +557,21 @@ fn seek_to(group: &GroupConsumer, name: &(String, i32), target: Offset) -> Resul
     let deadline = Instant::now() + REQUEST;
     loop {
         let list = list_of(std::slice::from_ref(name), target).map_err(|error| describe("seeking", &error, None))?;
-        let sought = group.consumer.seek_partitions(list, REQUEST).map_err(|error| describe("seeking", &error, group.explanation()))?;
+        let sought = group
+            .consumer
+            .seek_partitions(list, REQUEST)
+            .map_err(|error| describe("seeking", &error, group.explanation()))?;
         let state = sought.find_partition(&name.0, name.1).map_or(Ok(()), |element| element.error());
         match state {
             Ok(()) => return Ok(()),
-            Err(KafkaError::OffsetFetch(Code::State | Code::PreviousInProgress | Code::UnknownPartition)) if Instant::now() < deadline => {
+            Err(KafkaError::OffsetFetch(Code::State | Code::PreviousInProgress | Code::UnknownPartition))
+                if Instant::now() < deadline =>
+            {
                 std::thread::sleep(Duration::from_millis(2));
             }
-            Err(error) => return Err(describe(&format!("seeking {}[{}]", name.0, name.1), &error, group.explanation())),
+            Err(error) => {
+                return Err(describe(&format!("seeking {}[{}]", name.0, name.1), &error, group.explanation()));
+            }
         }
     }
 }

@@ -25,7 +25,10 @@ pub(crate) struct CommitError {
 }
 
 /// Flushes and commits the open transaction. A retriable error (a timeout) may be answered with the same call again.
-pub(crate) fn commit_transaction<C: ProducerContext>(producer: &BaseProducer<C>, timeout: Duration) -> Result<(), CommitError> {
+pub(crate) fn commit_transaction<C: ProducerContext>(
+    producer: &BaseProducer<C>,
+    timeout: Duration,
+) -> Result<(), CommitError> {
     let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX);
     // SAFETY: `producer` is borrowed for the whole call, so its native client is alive; librdkafka is thread-safe. The returned
     // error is null or owned by us; it is read before it is destroyed, exactly once, and its string is copied.

@@ -36,7 +36,9 @@ impl KafkaReader {
             .map_err(|error| describe("starting a reader", &error, None))?;
         let count = topics::partition_count(&consumer, topic)?;
         if partition >= count {
-            return Err(TransportError::Other(format!("{topic} has {count} partitions; there is no partition {partition}")));
+            return Err(TransportError::Other(format!(
+                "{topic} has {count} partitions; there is no partition {partition}"
+            )));
         }
         let reader = Self { consumer, topic: topic.to_owned(), partition, next: offset };
         let start = if offset == 0 {
@@ -48,8 +50,12 @@ impl KafkaReader {
             }
             Offset::Offset(i64::try_from(offset).unwrap_or(i64::MAX))
         };
-        let list = list_of(&[(topic.to_owned(), reader.number())], start).map_err(|error| describe("naming a partition", &error, None))?;
-        reader.consumer.assign(&list).map_err(|error| describe(&format!("reading {topic}[{partition}]"), &error, None))?;
+        let list = list_of(&[(topic.to_owned(), reader.number())], start)
+            .map_err(|error| describe("naming a partition", &error, None))?;
+        reader
+            .consumer
+            .assign(&list)
+            .map_err(|error| describe(&format!("reading {topic}[{partition}]"), &error, None))?;
         Ok(reader)
     }
 
@@ -66,9 +72,11 @@ impl KafkaReader {
     }
 
     fn position(&self) -> u64 {
-        let position = self.consumer.position().ok().and_then(|list| match list.find_partition(&self.topic, self.number())?.offset() {
-            Offset::Offset(offset) => u64::try_from(offset).ok(),
-            _ => None,
+        let position = self.consumer.position().ok().and_then(|list| {
+            match list.find_partition(&self.topic, self.number())?.offset() {
+                Offset::Offset(offset) => u64::try_from(offset).ok(),
+                _ => None,
+            }
         });
         position.unwrap_or(0).max(self.next)
     }
@@ -80,7 +88,9 @@ impl KafkaReader {
                 Err(self.out_of_range(self.position(), self.ends()?.0))
             }
             Meaning::UnknownTopic => Err(TransportError::UnknownTopic(self.topic.clone())),
-            Meaning::NotAllowed => Err(describe(&format!("reading {}", self.topic), error, self.consumer.context().errors.explanation())),
+            Meaning::NotAllowed => {
+                Err(describe(&format!("reading {}", self.topic), error, self.consumer.context().errors.explanation()))
+            }
             _ => {
                 tracing::debug!(target: "kafka", %error, "poll");
                 Ok(())
@@ -95,7 +105,8 @@ impl Reader for KafkaReader {
         let deadline = Instant::now() + max_wait;
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
-            let wait = if batch.is_empty() && !rest.is_zero() { rest.max(Duration::from_millis(1)) } else { Duration::ZERO };
+            let wait =
+                if batch.is_empty() && !rest.is_zero() { rest.max(Duration::from_millis(1)) } else { Duration::ZERO };
             match self.consumer.poll(wait) {
                 Some(Ok(message)) => {
                     let Ok(offset) = u64::try_from(message.offset()) else { continue };

@@ -51,7 +51,11 @@ pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig
 /// same count, and a task needs all its inputs on one member. `cooperative-sticky` balances each partition for itself and would
 /// tear them apart. With the classic protocol range is eager, so every rebalance revokes all; static ids keep those rare. With the
 /// consumer protocol the broker's range assignor does the same incrementally.
-pub(crate) fn group_member(config: &KafkaConfig, group: &str, instance_id: &str) -> Result<ClientConfig, TransportError> {
+pub(crate) fn group_member(
+    config: &KafkaConfig,
+    group: &str,
+    instance_id: &str,
+) -> Result<ClientConfig, TransportError> {
     let mut client = consumer(config, group)?;
     client.set("group.instance.id", instance_id);
     match config.group_protocol {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use millstream_transports::{Committed, Result, Retention, TopicSpec, TransportError};
+use rdkafka::Offset;
 use rdkafka::admin::{NewTopic, TopicReplication};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
-use rdkafka::Offset;
 
 use crate::admin;
 use crate::config::KafkaConfig;
@@ -32,7 +32,9 @@ pub(crate) trait Inquirer {
     fn explanation(&self) -> Option<String> {
         // Without partitions there are no records to lose, and polling serves what came in the background. One with partitions is
         // polled anyway.
-        if self.consumer().assignment().is_ok_and(|owned| owned.count() == 0) && self.consumer().subscription().is_ok_and(|topics| topics.count() == 0) {
+        if self.consumer().assignment().is_ok_and(|owned| owned.count() == 0)
+            && self.consumer().subscription().is_ok_and(|topics| topics.count() == 0)
+        {
             while let Some(event) = self.consumer().poll(Duration::from_millis(1)) {
                 drop(event);
             }
@@ -84,10 +86,9 @@ pub(crate) fn partition_count<I: Inquirer>(from: &I, topic: &str) -> Result<u32>
 
 /// The earliest offset and the last stable one (the consumer reads committed records, and watermarks follow that).
 pub(crate) fn watermarks<I: Inquirer>(from: &I, topic: &str, partition: i32) -> Result<(u64, u64)> {
-    let (low, high) = from
-        .consumer()
-        .fetch_watermarks(topic, partition, REQUEST)
-        .map_err(|error| describe(&format!("asking for the ends of {topic}[{partition}]"), &error, from.explanation()))?;
+    let (low, high) = from.consumer().fetch_watermarks(topic, partition, REQUEST).map_err(|error| {
+        describe(&format!("asking for the ends of {topic}[{partition}]"), &error, from.explanation())
+    })?;
     Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
 }
 
@@ -216,7 +217,9 @@ fn create(config: &KafkaConfig, missing: &[&TopicSpec]) -> Result<()> {
                     config.replication()
                 )));
             }
-            Err((topic, code)) => return Err(describe(&format!("creating topic {topic}"), &KafkaError::AdminOp(code), None)),
+            Err((topic, code)) => {
+                return Err(describe(&format!("creating topic {topic}"), &KafkaError::AdminOp(code), None));
+            }
         }
     }
     Ok(())
@@ -228,20 +231,28 @@ fn usable<I: Inquirer>(from: &I, spec: &TopicSpec) -> Result<u32> {
     loop {
         let metadata = from.consumer().fetch_metadata(Some(&spec.name), REQUEST);
         if let Ok(metadata) = &metadata {
-            if let Some(topic) = metadata.topics().iter().find(|topic| topic.name() == spec.name && topic.error().is_none()) {
-                let led = topic.partitions().iter().filter(|partition| partition.leader() >= 0 && partition.error().is_none()).count();
+            if let Some(topic) =
+                metadata.topics().iter().find(|topic| topic.name() == spec.name && topic.error().is_none())
+            {
+                let led = topic
+                    .partitions()
+                    .iter()
+                    .filter(|partition| partition.leader() >= 0 && partition.error().is_none())
+                    .count();
                 if led > 0 && led == topic.partitions().len() {
                     return Ok(u32::try_from(led).unwrap_or(u32::MAX));
                 }
             }
         }
         if Instant::now() >= deadline {
-            return Err(TransportError::Unavailable(format!("topic {} was created, but its partitions have no leader yet", spec.name)));
+            return Err(TransportError::Unavailable(format!(
+                "topic {} was created, but its partitions have no leader yet",
+                spec.name
+            )));
         }
         std::thread::sleep(Duration::from_millis(20));
     }
 }
-
 
 #[cfg(test)]
 mod tests {

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use millstream_transports::{Append, CommitOutcome, Result, Transactions, TransportError};
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
 use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
-use rdkafka::TopicPartitionList;
 
 use crate::errors::{Meaning, describe, meaning};
 use crate::events::{ErrorLog, Quiet};
@@ -73,13 +73,17 @@ impl TransactionalProducer {
         // The old one goes first, so that it cannot fail on account of its successor.
         self.producer = None;
         let context = Quiet { errors: self.errors.clone() };
-        let producer: BaseProducer<Quiet> =
-            self.config.create_with_context(context).map_err(|error| describe("starting a transactional producer", &error, None))?;
+        let producer: BaseProducer<Quiet> = self
+            .config
+            .create_with_context(context)
+            .map_err(|error| describe("starting a transactional producer", &error, None))?;
         let deadline = Instant::now() + START;
         loop {
             match producer.init_transactions(SLICE) {
                 Ok(()) => break,
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => producer.poll(Duration::ZERO),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
+                    producer.poll(Duration::ZERO)
+                }
                 Err(error) => {
                     producer.poll(Duration::ZERO);
                     let doing = format!("initialising transactional id {}", self.id);
@@ -160,7 +164,11 @@ impl TransactionalProducer {
         }
         self.begin()?;
         let Some(topic) = self.topics.get(usize::from(append.topic)) else {
-            return Err(TransportError::Other(format!("output {} was not declared; {} are", append.topic, self.topics.len())));
+            return Err(TransportError::Other(format!(
+                "output {} was not declared; {} are",
+                append.topic,
+                self.topics.len()
+            )));
         };
         let Some(producer) = &self.producer else {
             return Err(TransportError::Unavailable(format!("transactional id {} has no producer", self.id)));
@@ -184,8 +192,12 @@ impl TransactionalProducer {
         if let Some(error) = failed {
             return Err(match error.rdkafka_error_code() {
                 Some(Code::UnknownTopic | Code::UnknownTopicOrPartition) => TransportError::UnknownTopic(topic.clone()),
-                Some(Code::UnknownPartition) => TransportError::Other(format!("{topic} has no partition {}", append.partition)),
-                Some(Code::MessageSizeTooLarge) => TransportError::TooLarge { size_bytes, limit_bytes: self.max_record_bytes },
+                Some(Code::UnknownPartition) => {
+                    TransportError::Other(format!("{topic} has no partition {}", append.partition))
+                }
+                Some(Code::MessageSizeTooLarge) => {
+                    TransportError::TooLarge { size_bytes, limit_bytes: self.max_record_bytes }
+                }
                 _ => self.note_fatal(&error),
             });
         }
@@ -255,7 +267,9 @@ impl TransactionalProducer {
             };
             match producer.send_offsets_to_transaction(offsets.offsets, offsets.group, SLICE) {
                 Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => producer.poll(Duration::ZERO),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
+                    producer.poll(Duration::ZERO)
+                }
                 Err(KafkaError::Transaction(error)) => return Err(self.failed_offsets(&error)),
                 Err(error) => return Err(self.abort_as(CommitOutcome::Aborted(error.to_string()))),
             }
@@ -309,7 +323,9 @@ impl TransactionalProducer {
         loop {
             match producer.abort_transaction(SLICE) {
                 Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => producer.poll(Duration::ZERO),
+                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
+                    producer.poll(Duration::ZERO)
+                }
                 Err(error) => {
                     let failed = self.note_fatal(&error);
                     if matches!(failed, TransportError::Fenced(_)) {
@@ -325,7 +341,9 @@ impl TransactionalProducer {
 
 /// A record for librdkafka. Empty keys and values become null: a null value is what compaction takes for a tombstone.
 pub(crate) fn record<'a>(topic: &'a str, append: &Append<'a>) -> BaseRecord<'a, [u8], [u8]> {
-    let mut record = BaseRecord::to(topic).partition(i32::try_from(append.partition).unwrap_or(i32::MAX)).timestamp(append.timestamp_ms);
+    let mut record = BaseRecord::to(topic)
+        .partition(i32::try_from(append.partition).unwrap_or(i32::MAX))
+        .timestamp(append.timestamp_ms);
     if !append.key.is_empty() {
         record = record.key(append.key);
     }

@@ -86,7 +86,8 @@ impl Transport for KafkaTransport {
     fn transactions(&self, transactional_id: &str, topics: Vec<String>) -> Result<Box<dyn Transactions>> {
         self.require_topics(&topics)?;
         let client = settings::transactional(&self.config, transactional_id)?;
-        let producer = TransactionalProducer::start(client, transactional_id, topics, settings::max_record_bytes(&self.config))?;
+        let producer =
+            TransactionalProducer::start(client, transactional_id, topics, settings::max_record_bytes(&self.config))?;
         Ok(Box::new(producer))
     }
 

@@ -55,7 +55,10 @@ impl Owned {
     pub(crate) fn remove(&mut self, partitions: &[TopicPartition]) -> Vec<TopicPartition> {
         self.seen.clear();
         let taken = |partition: &&TopicPartition| {
-            let slot = self.topics.get_mut(usize::from(partition.topic)).and_then(|slots| slots.get_mut(partition.partition as usize));
+            let slot = self
+                .topics
+                .get_mut(usize::from(partition.topic))
+                .and_then(|slots| slots.get_mut(partition.partition as usize));
             slot.is_some_and(|slot| slot.take().is_some())
         };
         partitions.iter().filter(taken).copied().collect()
@@ -82,7 +85,12 @@ impl Owned {
 
     /// Finds the partition of a record. `address` is that of librdkafka's topic object, stable while
     /// the partition is assigned; `topic` looks its index up by name where it is new.
-    pub(crate) fn resolve(&mut self, address: usize, topic: impl FnOnce() -> Option<u16>, partition: i32) -> Option<TopicPartition> {
+    pub(crate) fn resolve(
+        &mut self,
+        address: usize,
+        topic: impl FnOnce() -> Option<u16>,
+        partition: i32,
+    ) -> Option<TopicPartition> {
         let partition = u32::try_from(partition).ok()?;
         if let Some((_, index)) = self.seen.iter().find(|(seen, _)| *seen == address) {
             return Some(TopicPartition { topic: *index, partition });

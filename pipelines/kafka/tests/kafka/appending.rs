@@ -22,10 +22,13 @@ fn a_unit_is_acknowledged_once_when_all_of_it_is_durable() {
         let records: Vec<Append<'_>> = (0..3).map(|n| append(n % 2, "device", &value)).collect();
         let (sender, calls) = (sender.clone(), Arc::clone(&calls));
         appender
-            .append(&records, Box::new(move |result| {
-                calls.fetch_add(1, Ordering::Relaxed);
-                sender.send(result.map_err(|error| error.to_string())).expect("the test listens");
-            }))
+            .append(
+                &records,
+                Box::new(move |result| {
+                    calls.fetch_add(1, Ordering::Relaxed);
+                    sender.send(result.map_err(|error| error.to_string())).expect("the test listens");
+                }),
+            )
             .expect("queued");
     }
     for _ in 0..200 {
@@ -58,7 +61,10 @@ fn a_full_queue_refuses_whole_units_at_once() {
         }
         assert!(accepted < 1_000, "the bound is not kept");
     };
-    assert!(matches!(refusal, TransportError::QueueFull { queued_bytes } if queued_bytes > 60_000 && queued_bytes <= 65_536), "{refusal}");
+    assert!(
+        matches!(refusal, TransportError::QueueFull { queued_bytes } if queued_bytes > 60_000 && queued_bytes <= 65_536),
+        "{refusal}"
+    );
     assert!(accepted >= 28, "{accepted}");
     for _ in 0..accepted {
         assert!(receiver.recv_timeout(PATIENCE).expect("an acknowledgement"));
@@ -81,7 +87,9 @@ fn what_cannot_be_written_says_so() {
         .expect("queued");
     assert!(receiver.recv_timeout(PATIENCE).expect("an answer"), "there is no partition 7");
     let (sender, receiver) = mpsc::channel();
-    appender.append(&[], Box::new(move |result| sender.send(result.is_ok()).expect("the test listens"))).expect("nothing to do");
+    appender
+        .append(&[], Box::new(move |result| sender.send(result.is_ok()).expect("the test listens")))
+        .expect("nothing to do");
     assert!(receiver.recv_timeout(PATIENCE).expect("an answer"));
     assert_eq!(appender.queued_bytes(), 0);
 }

@@ -24,7 +24,10 @@ fn weak_settings_are_warned_of() {
     assert!(has(&|warning| matches!(warning, Warning::Replication { found: 1, .. })), "{report:?}");
     assert!(has(&|warning| matches!(warning, Warning::MinInsync { found: 1, .. })), "{report:?}");
     assert!(has(&|warning| matches!(warning, Warning::PartitionCount { found: 1, wanted: 2, .. })), "{report:?}");
-    assert!(has(&|warning| matches!(warning, Warning::TopicSetting { setting, .. } if setting == "retention.ms")), "{report:?}");
+    assert!(
+        has(&|warning| matches!(warning, Warning::TopicSetting { setting, .. } if setting == "retention.ms")),
+        "{report:?}"
+    );
     let text: Vec<String> = report.warnings.iter().map(ToString::to_string).collect();
     assert!(text.iter().any(|line| line.contains(&spec.name) && line.contains("replica")), "{text:?}");
 }

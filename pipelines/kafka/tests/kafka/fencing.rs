@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use millstream_kafka::{GroupProtocol, KafkaTransport};
 use millstream_transports::{Change, CommitOutcome, Transport, TransportError};
 
-use crate::support::{PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique, with_protocol};
+use crate::support::{
+    PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique, with_protocol,
+};
 
 #[test]
 fn a_second_producer_with_the_same_id_fences_the_first() {
@@ -101,7 +103,11 @@ fn overslept(name: &str, protocol: GroupProtocol) {
         sleeper.step().expect("a poll");
         assert!(Instant::now() < deadline, "the loss was not told");
     }
-    assert!(sleeper.changes.iter().any(|change| matches!(change, Change::Revoked { lost: true, .. })), "{:?}", sleeper.changes);
+    assert!(
+        sleeper.changes.iter().any(|change| matches!(change, Change::Revoked { lost: true, .. })),
+        "{:?}",
+        sleeper.changes
+    );
     let deadline = Instant::now() + PATIENCE;
     while sleeper.owned.len() != 1 || other.owned.len() != 1 {
         sleeper.step().expect("a poll");

@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use millstream_kafka::GroupProtocol;
 use millstream_transports::{Batch, Change, CommitOutcome, Transport, TransportError};
 
-use crate::support::{PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique, with_protocol};
+use crate::support::{
+    PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique, with_protocol,
+};
 
 #[test]
 fn nothing_is_delivered_before_a_seek() {
@@ -96,11 +98,22 @@ fn hand_over(name: &str, protocol: GroupProtocol) {
     }
     assert!(one.owned.is_disjoint(&two.owned));
     for member in [&one, &two] {
-        let of = |topic: u16| member.owned.iter().filter(|owned| owned.topic == topic).map(|owned| owned.partition).collect::<BTreeSet<_>>();
+        let of = |topic: u16| {
+            member
+                .owned
+                .iter()
+                .filter(|owned| owned.topic == topic)
+                .map(|owned| owned.partition)
+                .collect::<BTreeSet<_>>()
+        };
         assert_eq!(of(0), of(1), "the same partitions of both inputs on one member");
         assert_eq!(of(0).len(), 2);
     }
-    assert!(one.changes.iter().any(|change| matches!(change, Change::Revoked { lost: false, .. })), "handed back in order: {:?}", one.changes);
+    assert!(
+        one.changes.iter().any(|change| matches!(change, Change::Revoked { lost: false, .. })),
+        "handed back in order: {:?}",
+        one.changes
+    );
     assert_eq!(contents(&kafka, &output, 0), ["committed"]);
 
     // The new owner goes on where the old one committed.
@@ -166,7 +179,10 @@ fn offsets_that_are_gone_are_named() {
     assert_eq!(member.member.earliest(at(0, 0)).expect("asked"), 2);
     for wrong in [1, 1_000] {
         let error = member.member.seek(at(0, 0), wrong).expect_err("out of range");
-        assert!(matches!(&error, TransportError::OffsetOutOfRange { topic, offset, earliest: 2, .. } if *topic == input && *offset == wrong), "{error}");
+        assert!(
+            matches!(&error, TransportError::OffsetOutOfRange { topic, offset, earliest: 2, .. } if *topic == input && *offset == wrong),
+            "{error}"
+        );
         let error = kafka.reader(&input, 0, wrong).err().expect("out of range");
         assert!(matches!(error, TransportError::OffsetOutOfRange { earliest: 2, .. }), "{error}");
     }
@@ -178,7 +194,10 @@ fn offsets_that_are_gone_are_named() {
     // Deleted under a paused reader.
     member.member.pause(at(0, 0)).expect("paused");
     fill(&kafka, &input, 0, &["e", "f", "g"]);
-    let end = { member.member.earliest(at(0, 0)).expect("asked"); crate::topics::end_of(kafka.config(), &input, 0) };
+    let end = {
+        member.member.earliest(at(0, 0)).expect("asked");
+        crate::topics::end_of(kafka.config(), &input, 0)
+    };
     crate::topics::delete_before(kafka.config(), &input, 0, end - 1);
     member.member.resume(at(0, 0)).expect("resumed");
     let (mut batch, mut changes) = (Batch::new(), Vec::new());

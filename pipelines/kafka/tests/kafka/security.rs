@@ -17,7 +17,8 @@ fn sasl(test: &str, mechanism: SaslMechanism, password: Option<&str>) -> Option<
     let right = variable(test, "KAFKA_TLS_PASSWORD")?;
     let mut config = KafkaConfig::new(brokers);
     config.development = true;
-    config.security = Security::SaslSsl(tls, Sasl { mechanism, username, password: Secret::new(password.unwrap_or(&right)) });
+    config.security =
+        Security::SaslSsl(tls, Sasl { mechanism, username, password: Secret::new(password.unwrap_or(&right)) });
     Some(config)
 }
 
@@ -74,10 +75,15 @@ fn a_client_certificate_lets_in() {
     }
     let Some(brokers) = variable(test, "KAFKA_MTLS_BROKERS") else { return };
     let file = |name: &str| variable(test, name).map(Into::into);
-    let (Some(ca), Some(certificate), Some(key)) = (file("KAFKA_TLS_CA"), file("KAFKA_MTLS_CERT"), file("KAFKA_MTLS_KEY")) else { return };
+    let (Some(ca), Some(certificate), Some(key)) =
+        (file("KAFKA_TLS_CA"), file("KAFKA_MTLS_CERT"), file("KAFKA_MTLS_KEY"))
+    else {
+        return;
+    };
     let mut config = KafkaConfig::new(brokers);
     config.development = true;
-    config.security = Security::Ssl(Tls { ca: Some(ca), certificate: Some(certificate), key: Some(key), key_password: None });
+    config.security =
+        Security::Ssl(Tls { ca: Some(ca), certificate: Some(certificate), key: Some(key), key_password: None });
     round_trip(config.clone());
     if let Security::Ssl(tls) = &mut config.security {
         (tls.certificate, tls.key) = (None, None);

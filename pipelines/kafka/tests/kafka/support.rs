@@ -7,7 +7,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use millstream_kafka::{GroupProtocol, KafkaConfig, KafkaTransport};
 use millstream_transports::{
-    Append, Batch, Change, Member, MemberConfig, OffsetCommit, Retention, TopicPartition, TopicSpec, Transport, TransportError,
+    Append, Batch, Change, Member, MemberConfig, OffsetCommit, Retention, TopicPartition, TopicSpec, Transport,
+    TransportError,
 };
 
 /// Longer than any rebalance with the session time-outs used here.
@@ -23,7 +24,8 @@ pub fn variable(test: &str, name: &str) -> Option<String> {
     let line = format!("{test}: {name} is not set");
     eprintln!("SKIPPED {line}");
     if let Ok(path) = std::env::var("MILLSTREAM_SKIP_LOG") {
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).expect("the skip log can be opened");
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(path).expect("the skip log can be opened");
         file.write_all(format!("{line}\n").as_bytes()).expect("the skip log can be written");
     }
     None
@@ -98,9 +100,20 @@ pub struct Driven {
     batch: Batch,
 }
 
-pub fn join(transport: &KafkaTransport, group: &str, instance: &str, inputs: &[&String], outputs: &[&String]) -> Driven {
+pub fn join(
+    transport: &KafkaTransport,
+    group: &str,
+    instance: &str,
+    inputs: &[&String],
+    outputs: &[&String],
+) -> Driven {
     let own = |names: &[&String]| names.iter().map(|name| (*name).clone()).collect();
-    let config = MemberConfig { group: group.to_owned(), instance_id: instance.to_owned(), inputs: own(inputs), outputs: own(outputs) };
+    let config = MemberConfig {
+        group: group.to_owned(),
+        instance_id: instance.to_owned(),
+        inputs: own(inputs),
+        outputs: own(outputs),
+    };
     Driven {
         member: transport.member(config).expect("a member"),
         owned: BTreeSet::new(),
@@ -153,7 +166,12 @@ impl Driven {
         let deadline = Instant::now() + PATIENCE;
         while !done(self) {
             self.step().unwrap_or_else(|error| panic!("waiting for {what}: {error}"));
-            assert!(Instant::now() < deadline, "{what} did not come; owned {:?}, records {:?}", self.owned, self.records);
+            assert!(
+                Instant::now() < deadline,
+                "{what} did not come; owned {:?}, records {:?}",
+                self.owned,
+                self.records
+            );
         }
     }
 

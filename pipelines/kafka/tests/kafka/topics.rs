@@ -39,7 +39,8 @@ pub fn delete_before(config: &KafkaConfig, topic: &str, partition: i32, offset: 
 
 /// The high watermark.
 pub fn end_of(config: &KafkaConfig, topic: &str, partition: i32) -> i64 {
-    let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", &config.brokers).create().expect("a consumer");
+    let consumer: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", &config.brokers).create().expect("a consumer");
     consumer.fetch_watermarks(topic, partition, Duration::from_secs(10)).expect("watermarks").1
 }
 
@@ -47,7 +48,11 @@ pub fn end_of(config: &KafkaConfig, topic: &str, partition: i32) -> i64 {
 fn topics_are_created_once_with_settings_that_keep_history() {
     let Some(kafka) = transport("topics_are_created_once_with_settings_that_keep_history") else { return };
     let spec = |stem: &str, retention| TopicSpec { name: unique(stem), partitions: 3, retention };
-    let specs = [spec("month", Retention::TimeMs(30 * 86_400_000)), spec("ever", Retention::Forever), spec("latest", Retention::Compact)];
+    let specs = [
+        spec("month", Retention::TimeMs(30 * 86_400_000)),
+        spec("ever", Retention::Forever),
+        spec("latest", Retention::Compact),
+    ];
     kafka.ensure_topics(&specs).expect("created");
     kafka.ensure_topics(&specs).expect("there already");
     for spec in &specs {
@@ -56,7 +61,9 @@ fn topics_are_created_once_with_settings_that_keep_history() {
     let client = admin(kafka.config());
     let names: Vec<_> = specs.iter().map(|spec| ResourceSpecifier::Topic(&spec.name)).collect();
     let found = wait(client.describe_configs(&names, &AdminOptions::new())).expect("described");
-    let value = |index: usize, key: &str| found[index].as_ref().expect("a topic").get(key).and_then(|entry| entry.value.clone()).unwrap_or_default();
+    let value = |index: usize, key: &str| {
+        found[index].as_ref().expect("a topic").get(key).and_then(|entry| entry.value.clone()).unwrap_or_default()
+    };
     assert_eq!(value(0, "retention.ms"), "2592000000");
     assert_eq!(value(1, "retention.ms"), "-1");
     assert_eq!(value(2, "cleanup.policy"), "compact");
@@ -80,12 +87,15 @@ fn a_changed_partition_count_is_refused() {
 fn an_unknown_topic_is_named_and_not_created() {
     let Some(kafka) = transport("an_unknown_topic_is_named_and_not_created") else { return };
     let name = unique("nowhere");
-    let is_named = |error: TransportError| assert!(matches!(&error, TransportError::UnknownTopic(found) if *found == name), "{error}");
+    let is_named = |error: TransportError| {
+        assert!(matches!(&error, TransportError::UnknownTopic(found) if *found == name), "{error}")
+    };
     is_named(kafka.partition_count(&name).expect_err("unknown"));
     is_named(kafka.appender(vec![name.clone()]).err().expect("unknown"));
     is_named(kafka.transactions(&unique("t"), vec![name.clone()]).err().expect("unknown"));
     is_named(kafka.reader(&name, 0, 0).err().expect("unknown"));
-    let config = MemberConfig { group: unique("g"), instance_id: "one".to_owned(), inputs: vec![name.clone()], outputs: vec![] };
+    let config =
+        MemberConfig { group: unique("g"), instance_id: "one".to_owned(), inputs: vec![name.clone()], outputs: vec![] };
     is_named(kafka.member(config).err().expect("unknown"));
     is_named(kafka.partition_count(&name).expect_err("still unknown"));
 }
