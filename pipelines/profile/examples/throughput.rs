@@ -1,6 +1,6 @@
 //! Runs the profile stage over events of many people and says what its state weighs.
 //!
-//! `cargo run --release -p millstream-profile --example throughput -- PEOPLE EVENTS [process]`
+//! `cargo run --release -p millstream-profile --example throughput -- PEOPLE EVENTS MINUTES [process]`
 //!
 //! It has no clock, like the crate it belongs to: measure it from outside, once with `process` and once without; the difference is
 //! the stage's.
@@ -24,7 +24,7 @@ fn next(state: &mut u64) -> u64 {
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default| arguments.next().and_then(|text| text.parse().ok()).unwrap_or(default);
-    let (people, events): (u64, u64) = (number(1_000_000), number(4_000_000));
+    let (people, events, minutes): (u64, u64, u64) = (number(1_000_000), number(4_000_000), number(60));
     let process = std::env::args().any(|argument| argument == "process");
     let topics =
         ProfileTopics::of(|name| TopicSpec { name: name.to_owned(), partitions: 1, retention: Retention::Forever });
@@ -34,8 +34,8 @@ fn main() {
     let kinds = ["page_view", "page_ping", "product_view", "page_ping", "search", "click", "page_view", "add_to_cart"];
     for offset in 0..events {
         let person = u128::from(next(&mut random) % people).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835);
-        // A day in all; one in twenty comes up to five seconds late.
-        let mut time_ms = 1_700_000_000_000 + (offset as i64) * 86_400_000 / events as i64;
+        // So many minutes in all; one in twenty comes up to five seconds late.
+        let mut time_ms = 1_700_000_000_000 + (offset * minutes * 60_000 / events) as i64;
         let late = next(&mut random);
         if late % 20 == 0 {
             time_ms -= (late >> 8) as i64 % 5_000;
