@@ -1,7 +1,8 @@
 //! What is written for an accepted event, and where.
 //!
-//! In order: a marker into the old person's partition where the source's person changed, the event into its person's partition, and
-//! an entry into the order's partition where it is an order or refund. What becomes known of a source goes to `identity`.
+//! In order: a marker into the old and the new person's partition where the source's person changed, the event into its person's
+//! partition, and an entry into the order's partition where it is an order or refund. What becomes known of a source goes to
+//! `identity`.
 
 use millstream_runtime::Outputs;
 use millstream_schemas::{Event, Id, Identity, OrderEntry, SourceMoved, Watermark};
@@ -28,7 +29,8 @@ impl Emitter<'_, '_> {
         self.out.push(OUT_EVENTS, partition, timestamp_ms.max(0), &key, |bytes| write(schema_id, bytes));
     }
 
-    /// The marker that a source leaves its old person.
+    /// The marker that a source leaves its old person: into that person's partition, where it ends the source, and into the new
+    /// person's, where the source's events wait from here on for its state. Once, where both are one.
     pub fn source_moved(&mut self, event: &Event<'_>, assignment: &Assignment<'_>) {
         let Change::Identified { from } = assignment.change else { return };
         let moved = SourceMoved {
@@ -41,6 +43,12 @@ impl Emitter<'_, '_> {
             source_event: event.event_id,
         };
         self.to_events(from, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
+        let partitions = self.shared.config.topics.events.partitions;
+        let place = |person: Id| partition_for(&person.0.to_be_bytes(), partitions);
+        if place(from) != place(assignment.person) {
+            let to = assignment.person;
+            self.to_events(to, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
+        }
     }
 
     /// The event. Without a person it goes by its order or refund, else by its own id.
