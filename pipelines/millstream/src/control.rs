@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use millstream_schemas::{Control, Record, SchemaIds, frame};
+use millstream_schemas::{Control, SchemaIds, frame};
 use millstream_transports::{Append, Batch, CommitOutcome, Transport, TransportError};
 
 use crate::config::SiteSection;

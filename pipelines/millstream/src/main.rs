@@ -1,2 +1,57 @@
 //! The `millstream` command.
-fn main() {}
+
+mod app;
+mod cli;
+mod commands;
+mod config;
+mod control;
+mod delivery;
+mod demo;
+mod error;
+mod http;
+mod log;
+mod metrics;
+mod progress;
+mod registry;
+mod sender;
+mod services;
+mod telemetry;
+mod topology;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use cli::{Cli, Command, Service};
+use error::Failure;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let serves = matches!(cli.command, Command::Run(_) | Command::Collect | Command::Deliver);
+    telemetry::start_logging(if serves { "info" } else { "warn" }, cli.log_json);
+    // A second provider installed by somebody else in the process serves as well.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    match dispatch(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            progress::tell(&format!("millstream: {failure}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(cli: Cli) -> Result<(), Failure> {
+    let config = config::load(cli.config.as_deref(), std::env::vars())?;
+    match cli.command {
+        Command::Demo(args) => commands::demo::run(config, &args),
+        Command::Run(args) => commands::run::run(config, &args.services),
+        Command::Collect => commands::run::run(config, &[Service::Collect]),
+        Command::Deliver => commands::run::run(config, &[Service::Deliver]),
+        Command::Import(args) => commands::import::run(config, &args),
+        Command::Generate(args) => commands::generate::run(&args),
+        Command::Query(args) => commands::query::run(&config, &args),
+        Command::Topics => commands::topics::run(&config),
+        Command::Migrate => commands::migrate::run(&config),
+        Command::Check => commands::check::run(&config),
+    }
+}

@@ -60,7 +60,8 @@ pub fn register(url: &str, namespace: &str) -> Result<SchemaIds, RegistryError> 
         if !response.status().is_success() {
             return Err(RegistryError::Refused { url: url.to_owned(), subject, detail: text });
         }
-        let Registered { id } = serde_json::from_str(&text).map_err(|error| unreachable(format!("unexpected answer: {error}")))?;
+        let Registered { id } =
+            serde_json::from_str(&text).map_err(|error| unreachable(format!("unexpected answer: {error}")))?;
         pairs.push((record.id, id));
     }
     Ok(SchemaIds::registered(pairs))

@@ -128,6 +128,11 @@ impl Services {
         self.stages.iter().find(|stage| stage.name == name)
     }
 
+    /// Counters of every running stage.
+    pub fn stage_stats(&self) -> Vec<(&'static str, Vec<Arc<WorkerStats>>)> {
+        self.stages.iter().map(|stage| (stage.name, stage.workers.clone())).collect()
+    }
+
     /// Waits until the stage has processed everything that is in its input now; returns early when a service fails.
     pub fn drain_stage(&self, name: &str, mut progress: impl FnMut(&StageHandle)) {
         let Some(stage) = self.stage(name) else { return };

@@ -8,7 +8,10 @@ const PREFIX: &str = "MILLSTREAM__";
 
 /// Lays `MILLSTREAM__SECTION__KEY=value` and `MILLSTREAM_DATA_DIR` over the file's table. Values are read as TOML where they parse
 /// (numbers, booleans, arrays), else as text. Returns the names of the variables that were used.
-pub(super) fn overlay(table: &mut Table, variables: impl Iterator<Item = (String, String)>) -> Result<Vec<String>, ConfigError> {
+pub(super) fn overlay(
+    table: &mut Table,
+    variables: impl Iterator<Item = (String, String)>,
+) -> Result<Vec<String>, ConfigError> {
     let mut used = Vec::new();
     let mut variables: Vec<_> = variables.collect();
     variables.sort();
@@ -57,7 +60,12 @@ mod tests {
     #[test]
     fn variables_override_the_file() {
         let mut table: Table = "partitions = 4\n[kafka]\nbrokers = \"a:1\"".parse().unwrap();
-        let variables = [("MILLSTREAM__KAFKA__BROKERS", "b:2"), ("MILLSTREAM__PARTITIONS", "8"), ("MILLSTREAM_DATA_DIR", "/x"), ("HOME", "/h")];
+        let variables = [
+            ("MILLSTREAM__KAFKA__BROKERS", "b:2"),
+            ("MILLSTREAM__PARTITIONS", "8"),
+            ("MILLSTREAM_DATA_DIR", "/x"),
+            ("HOME", "/h"),
+        ];
         let used = overlay(&mut table, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap();
         assert_eq!(used.len(), 3);
         assert_eq!(table["kafka"]["brokers"].as_str(), Some("b:2"));

@@ -54,19 +54,24 @@ pub fn load(path: Option<&Path>, variables: impl Iterator<Item = (String, String
     let (origin, text) = match path {
         None => (PathBuf::from("defaults"), String::new()),
         Some(path) => {
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
+            let text =
+                std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
             (path.to_owned(), text)
         }
     };
     // The file alone first: what is wrong in it is told with its line.
-    let file_alone: Config = toml::from_str(&text).map_err(|error| at_line(&origin, &text, error.span(), error.message()))?;
-    let mut table: Table = text.parse().map_err(|error: toml::de::Error| at_line(&origin, &text, error.span(), error.message()))?;
+    let file_alone: Config =
+        toml::from_str(&text).map_err(|error| at_line(&origin, &text, error.span(), error.message()))?;
+    let mut table: Table =
+        text.parse().map_err(|error: toml::de::Error| at_line(&origin, &text, error.span(), error.message()))?;
     let used = env::overlay(&mut table, variables)?;
     let config = if used.is_empty() {
         file_alone
     } else {
-        Config::deserialize(toml::Value::Table(table))
-            .map_err(|error| ConfigError::Environment { variable: used.join(", "), detail: error.message().to_owned() })?
+        Config::deserialize(toml::Value::Table(table)).map_err(|error| ConfigError::Environment {
+            variable: used.join(", "),
+            detail: error.message().to_owned(),
+        })?
     };
     if let Some(problem) = validate::first_problem(&config) {
         return Err(match line_of(&text, problem.path) {

@@ -10,6 +10,7 @@ mod validate;
 use std::path::PathBuf;
 
 use millstream_collect::{CollectConfig, SiteKeys};
+use millstream_deliver::ClickHouseConfig;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, load};
@@ -59,7 +60,7 @@ pub struct Config {
     /// Kafka, where it is the transport.
     pub kafka: KafkaSection,
     /// ClickHouse, where it is the warehouse.
-    pub clickhouse: ClickhouseSection,
+    pub clickhouse: ClickHouseConfig,
     /// Schema registry, where there is one.
     pub registry: RegistrySection,
     /// The collector.
@@ -83,7 +84,7 @@ impl Default for Config {
             epoch_max_ms: 20,
             retention_hours: 0,
             kafka: KafkaSection::default(),
-            clickhouse: ClickhouseSection::default(),
+            clickhouse: ClickHouseConfig::default(),
             registry: RegistrySection::default(),
             collect: CollectConfig::default(),
             deliver: DeliverSection::default(),
@@ -116,8 +117,8 @@ pub struct KafkaSection {
     pub group_protocol: String,
     /// Session timeout of the classic protocol, milliseconds.
     pub session_timeout_ms: u32,
-    /// Replicas of topics that are created.
-    pub replication: i32,
+    /// Replicas of topics that are created; 1 in development, else 3 where absent.
+    pub replication: Option<u16>,
     /// Development: one replica is enough, and `check` says so no more.
     pub development: bool,
 }
@@ -135,7 +136,7 @@ impl Default for KafkaSection {
             key: None,
             group_protocol: "classic".to_owned(),
             session_timeout_ms: 10_000,
-            replication: 3,
+            replication: None,
             development: false,
         }
     }
@@ -146,41 +147,6 @@ impl std::fmt::Debug for KafkaSection {
         f.debug_struct("KafkaSection")
             .field("brokers", &self.brokers)
             .field("security", &self.security)
-            .field("user", &self.user)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How to reach ClickHouse.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ClickhouseSection {
-    /// HTTP(S) address.
-    pub url: String,
-    /// Database; it is created where it is missing.
-    pub database: String,
-    /// User.
-    pub user: String,
-    /// Password.
-    pub password: String,
-}
-
-impl Default for ClickhouseSection {
-    fn default() -> Self {
-        Self {
-            url: "http://127.0.0.1:8123".to_owned(),
-            database: "millstream".to_owned(),
-            user: "default".to_owned(),
-            password: String::new(),
-        }
-    }
-}
-
-impl std::fmt::Debug for ClickhouseSection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ClickhouseSection")
-            .field("url", &self.url)
-            .field("database", &self.database)
             .field("user", &self.user)
             .finish_non_exhaustive()
     }
@@ -246,7 +212,10 @@ fn default_rate() -> u32 {
 
 impl std::fmt::Debug for SiteSection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SiteSection").field("name", &self.name).field("write_keys", &self.write_keys.len()).finish_non_exhaustive()
+        f.debug_struct("SiteSection")
+            .field("name", &self.name)
+            .field("write_keys", &self.write_keys.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -46,7 +46,8 @@ fn not_one_of(value: &str, choices: &[&str]) -> Option<String> {
 }
 
 fn bad_namespace(namespace: &str) -> Option<String> {
-    let fine = namespace.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) && namespace.len() <= 64;
+    let fine =
+        namespace.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) && namespace.len() <= 64;
     (!fine).then(|| format!("`{namespace}` may hold letters, digits, `.`, `_` and `-` only, at most 64"))
 }
 
@@ -61,9 +62,13 @@ fn bad_keys(config: &Config) -> Option<String> {
     let mut seen = std::collections::BTreeSet::new();
     for site in &config.sites {
         for key in &site.write_keys {
-            let fine = key.len() >= 8 && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
+            let fine =
+                key.len() >= 8 && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
             if !fine {
-                return Some(format!("a write key of site `{}` needs 8 or more letters, digits, `-`, `_`, `.`, `~`", site.name));
+                return Some(format!(
+                    "a write key of site `{}` needs 8 or more letters, digits, `-`, `_`, `.`, `~`",
+                    site.name
+                ));
             }
             if !seen.insert(key) {
                 return Some(format!("a write key of site `{}` is used twice", site.name));
@@ -77,7 +82,9 @@ fn bad_names(config: &Config) -> Option<String> {
     let mut seen = std::collections::BTreeSet::new();
     config.sites.iter().find_map(|site| {
         let name = &site.name;
-        let fine = !name.is_empty() && name.len() <= 64 && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
+        let fine = !name.is_empty()
+            && name.len() <= 64
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !fine {
             return Some(format!("site name `{name}` needs 1 to 64 letters, digits, `-`, `_`, `.`"));
         }

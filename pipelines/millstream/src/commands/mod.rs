@@ -1,0 +1,10 @@
+//! One file a command.
+
+pub mod check;
+pub mod demo;
+pub mod generate;
+pub mod import;
+pub mod migrate;
+pub mod query;
+pub mod run;
+pub mod topics;

@@ -1,0 +1,31 @@
+//! `millstream query`
+
+use std::io::{Write, stdout};
+
+use millstream_deliver::{ClickHouse, QueryFormat};
+
+use crate::app::warehouse;
+use crate::cli::{Format, QueryArgs};
+use crate::config::{Config, WarehouseKind};
+use crate::error::Failure;
+
+/// Runs one statement and prints its answer.
+///
+/// # Errors
+/// In the warehouse's words.
+pub fn run(config: &Config, args: &QueryArgs) -> Result<(), Failure> {
+    let format = match args.format {
+        Format::Table => QueryFormat::Table,
+        Format::Csv => QueryFormat::Csv,
+        Format::Json => QueryFormat::Json,
+    };
+    let mut out = stdout().lock();
+    match config.warehouse {
+        WarehouseKind::Embedded => {
+            warehouse(config).query(&args.sql, format, &mut out)?;
+        }
+        WarehouseKind::Clickhouse => ClickHouse::new(&config.clickhouse)?.query(&args.sql, format, &mut out)?,
+    }
+    out.flush()?;
+    Ok(())
+}

@@ -1,0 +1,80 @@
+//! `millstream run`, `collect`, `deliver`: services until a signal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use millstream_runtime::{Clock, SystemClock};
+
+use crate::app::App;
+use crate::cli::Service;
+use crate::config::Config;
+use crate::error::Failure;
+use crate::http::{self, Listeners};
+use crate::metrics::ProcessMetrics;
+use crate::progress::tell;
+use crate::services::Services;
+
+/// Runs the named services (all where none is named) until SIGTERM or Ctrl-C, then drains.
+///
+/// # Errors
+/// Where a service cannot start or ends by itself.
+pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
+    let wanted = |service: Service| services.is_empty() || services.contains(&service);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let app = App::open(config, clock)?;
+    let mut running = Services::new();
+    let ingest = if wanted(Service::Ingest) { Some(app.start_ingest(&mut running)?) } else { None };
+    if wanted(Service::Profile) {
+        app.start_profile(&mut running)?;
+    }
+    let delivery = if wanted(Service::Deliver) { Some(app.start_delivery(&mut running)?) } else { None };
+    let stages = running.stage_stats();
+    let process = ProcessMetrics::new(&app.metrics)?;
+    running.start("metrics", move |stop| {
+        process.run(&stages, ingest.as_ref(), delivery.as_deref(), stop);
+        Ok(())
+    });
+    if wanted(Service::Collect) {
+        start_http(&app, &mut running)?;
+    }
+    wait_for_signal(&running)?;
+    tell("stopping: finishing requests and epochs");
+    running.stop().map_err(Failure::new)
+}
+
+/// Starts the collector's HTTP service.
+///
+/// # Errors
+/// Where the log cannot be reached.
+pub fn start_http(app: &App, running: &mut Services) -> Result<(), Failure> {
+    let clock = Arc::clone(&app.clock);
+    let collector = app.collector(Box::new(move || clock.now_ms()))?;
+    let settings = &app.config.collect;
+    let listeners = Listeners { public: settings.listen, admin: settings.admin_listen, tls: settings.tls.clone() };
+    let scheme = if listeners.tls.is_some() { "https" } else { "http" };
+    tell(&format!(
+        "collector on {scheme}://{}/v1/events, metrics on http://{}/metrics",
+        listeners.public, listeners.admin
+    ));
+    let metrics = app.metrics.clone();
+    running.start("collect", move |stop| http::run(collector, metrics, listeners, stop));
+    Ok(())
+}
+
+/// Waits for SIGTERM, Ctrl-C or the failure of a service.
+///
+/// # Errors
+/// Where signals cannot be listened to.
+pub fn wait_for_signal(running: &Services) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => return Ok(()),
+                _ = tokio::signal::ctrl_c() => return Ok(()),
+                () = tokio::time::sleep(Duration::from_millis(200)) => if running.failed() { return Ok(()) },
+            }
+        }
+    })
+}

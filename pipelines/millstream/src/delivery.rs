@@ -1,0 +1,104 @@
+//! The delivery service: one deliverer on a thread of its own, which can be asked to catch up.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use millstream_deliver::{BatchLimits, DeliverConfig, Deliverer, Sink};
+use millstream_runtime::Clock;
+use millstream_schemas::{SchemaIds, purposes};
+use millstream_transports::Transport;
+
+use crate::config::Config;
+use crate::error::Failure;
+
+/// How long one step waits for records.
+const POLL: Duration = Duration::from_millis(50);
+
+/// What other threads see of a running deliverer, and how they ask.
+#[derive(Debug, Default)]
+pub struct DeliveryHandle {
+    /// Set: open batches are written at once, however young.
+    hurry: AtomicBool,
+    /// How often everything committed was found in the warehouse.
+    caught_up_checks: AtomicU64,
+    /// Rows delivered.
+    rows: AtomicU64,
+}
+
+impl DeliveryHandle {
+    /// Rows delivered so far.
+    pub fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// Waits until everything that is committed now is in the warehouse, or until `gave_up` says so.
+    pub fn catch_up(&self, gave_up: impl Fn() -> bool) {
+        let asked_at = self.caught_up_checks.load(Ordering::Acquire);
+        self.hurry.store(true, Ordering::Release);
+        while self.caught_up_checks.load(Ordering::Acquire) < asked_at + 2 && !gave_up() {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        self.hurry.store(false, Ordering::Release);
+    }
+}
+
+/// The deliverer's settings.
+///
+/// # Errors
+/// Where the purposes or limits make no sense.
+pub fn deliver_config(
+    config: &Config,
+    sink: &str,
+    defaults: BatchLimits,
+    ids: &SchemaIds,
+) -> Result<DeliverConfig, Failure> {
+    let section = &config.deliver;
+    let limits = BatchLimits {
+        max_age_ms: section.max_age_ms,
+        max_rows: section.max_rows,
+        max_bytes: section.max_bytes,
+        ..defaults
+    };
+    let required_purposes =
+        section.purposes.iter().filter_map(|name| purposes::parse(name)).fold(0, |all, bit| all | bit);
+    let base = DeliverConfig::new(sink, format!("{sink}-0"), limits);
+    Ok(DeliverConfig {
+        group: format!("{}{}", config.namespace, base.group),
+        topic_prefix: config.namespace.clone(),
+        required_purposes,
+        schema_ids: ids.clone(),
+        ..base
+    })
+}
+
+/// Delivers until `stop` is set, then writes what is open and leaves the group.
+///
+/// # Errors
+/// Where going on would lose or double rows, or the log fails for good.
+pub fn run<S: Sink>(
+    transport: Arc<dyn Transport>,
+    sink: S,
+    config: DeliverConfig,
+    clock: Arc<dyn Clock>,
+    handle: &DeliveryHandle,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let words = |error: millstream_deliver::DeliverError| error.to_string();
+    let mut deliverer = Deliverer::open(transport, sink, config, clock).map_err(words)?;
+    while !stop.load(Ordering::Acquire) {
+        let step = deliverer.step(POLL).map_err(words)?;
+        if handle.hurry.load(Ordering::Acquire) && step.records == 0 {
+            deliverer.flush_open().map_err(words)?;
+            if deliverer.caught_up().map_err(words)? {
+                handle.caught_up_checks.fetch_add(1, Ordering::Release);
+            }
+        }
+        handle.rows.store(deliverer.stats().rows(), Ordering::Relaxed);
+        if step.stalled {
+            std::thread::sleep(POLL);
+        }
+    }
+    deliverer.flush_open().map_err(words)?;
+    deliverer.close().map_err(words)
+}

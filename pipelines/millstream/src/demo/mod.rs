@@ -1,0 +1,8 @@
+//! What the demo is made of: simulated time, traffic through the real collector, and a summary.
+
+pub mod clock;
+pub mod folder;
+pub mod latency;
+pub mod quality;
+pub mod summary;
+pub mod traffic;

@@ -1,0 +1,185 @@
+//! What the demo says at its end.
+
+use millstream_warehouse::Warehouse;
+use serde::Serialize;
+
+use crate::demo::latency::quantile;
+use crate::demo::quality::{Scored, auc, base_rate};
+use crate::error::Failure;
+
+/// Scores are judged at the first one that has seen this many events of its session.
+const JUDGED_AFTER_EVENTS: u32 = 3;
+
+/// Rejected events of one reason.
+#[derive(Debug, Serialize)]
+pub struct Rejects {
+    /// The reason.
+    pub reason: String,
+    /// How many.
+    pub events: u64,
+}
+
+/// Milliseconds from an event's request to its committed score.
+#[derive(Debug, Serialize)]
+pub struct Latency {
+    /// Events measured, one at a time.
+    pub probes: usize,
+    /// Median.
+    pub p50_ms: Option<f64>,
+    /// 99th percentile.
+    pub p99_ms: Option<f64>,
+}
+
+impl Latency {
+    fn of(sorted_ms: &[f64]) -> Self {
+        Self { probes: sorted_ms.len(), p50_ms: quantile(sorted_ms, 0.5), p99_ms: quantile(sorted_ms, 0.99) }
+    }
+}
+
+/// The summary; `--json` prints it under these names.
+#[derive(Debug, Serialize)]
+pub struct Summary {
+    /// Events sent to the collector, bad input and duplicates included.
+    pub sent: u64,
+    /// Requests refused as a whole.
+    pub refused_requests: u64,
+    /// Events accepted.
+    pub events: u64,
+    /// Sessions, and how many are still open.
+    pub sessions: u64,
+    /// Open sessions.
+    pub open_sessions: u64,
+    /// Sessions with a purchase.
+    pub conversions: u64,
+    /// Orders.
+    pub orders: u64,
+    /// Their amount, minor units.
+    pub revenue_minor: i64,
+    /// Sessions with a score.
+    pub scored_sessions: u64,
+    /// AUC of the heuristic's score after three events, for sessions that had not bought by then.
+    pub auc: Option<f64>,
+    /// Share of those sessions that bought.
+    pub base_rate: Option<f64>,
+    /// Which model scored.
+    pub model: String,
+    /// What was refused, by reason.
+    pub rejected: Vec<Rejects>,
+    /// From request to committed score.
+    pub latency: Latency,
+    /// Seconds of the whole demo.
+    pub seconds: f64,
+}
+
+/// Reads the summary from the warehouse.
+///
+/// # Errors
+/// Where a query fails.
+pub fn read(warehouse: &Warehouse, sent: u64, refused_requests: u64) -> Result<Summary, Failure> {
+    let number = |sql: &str| -> Result<u64, Failure> {
+        let rows = warehouse.rows(sql)?;
+        let text = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
+        text.parse().map_err(|_| Failure::new(format!("{sql}: {text:?} is not a number")))
+    };
+    let scored = judged(warehouse)?;
+    Ok(Summary {
+        sent,
+        refused_requests,
+        events: number("select count(*) from events")?,
+        sessions: number("select count(*) from sessions_current")?,
+        open_sessions: number("select count(*) from sessions_current where state = 'open'")?,
+        conversions: number("select count(*) from sessions_current where purchases > 0")?,
+        orders: number("select count(*) from orders_current")?,
+        revenue_minor: i64::try_from(number("select coalesce(sum(amount_minor), 0) from orders_current")?)
+            .unwrap_or(i64::MAX),
+        scored_sessions: number("select count(*) from scores_propensity_current")?,
+        auc: auc(&scored),
+        base_rate: base_rate(&scored),
+        model: text(warehouse, "select max(model) from scores_propensity")?,
+        rejected: rejects(warehouse)?,
+        latency: Latency::of(&[]),
+        seconds: 0.0,
+    })
+}
+
+fn text(warehouse: &Warehouse, sql: &str) -> Result<String, Failure> {
+    Ok(warehouse.rows(sql)?.into_iter().next().and_then(|row| row.into_iter().next().flatten()).unwrap_or_default())
+}
+
+fn rejects(warehouse: &Warehouse) -> Result<Vec<Rejects>, Failure> {
+    let rows = warehouse.rows("select reason, count(*) from events_rejected group by reason order by reason")?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match &row[..] {
+            [Some(reason), Some(count)] => Some(Rejects { reason: reason.clone(), events: count.parse().ok()? }),
+            _ => None,
+        })
+        .collect())
+}
+
+/// Each session's first score after three events, unless it had bought by then, and whether it bought.
+fn judged(warehouse: &Warehouse) -> Result<Vec<Scored>, Failure> {
+    let sql = format!(
+        "with ranked as (
+           select p.site, p.session_id, p.p_purchase, p.source_event,
+                  row_number() over (partition by p.site, p.session_id order by p.revision) as place
+           from scores_propensity p where p.events_seen >= {JUDGED_AFTER_EVENTS} and not p.retracted)
+         select r.p_purchase, s.purchases > 0
+         from ranked r
+         join sessions_current s on s.site = r.site and s.session_id = r.session_id
+         join events e on e.site = r.site and e.event_id = r.source_event
+         where r.place = 1
+           and not exists (select 1 from events b where b.site = s.site and b.source = s.source and b.event_type = 'purchase'
+                           and b.event_time >= s.started_at and b.event_time <= e.event_time)"
+    );
+    let rows = warehouse.rows(&sql)?;
+    Ok(rows
+        .into_iter()
+        .filter_map(|row| match &row[..] {
+            [Some(score), Some(bought)] => Some(Scored { score: score.parse().ok()?, bought: bought == "true" }),
+            _ => None,
+        })
+        .collect())
+}
+
+impl Summary {
+    /// With what could only be measured afterwards.
+    pub fn with_latency(self, sorted_ms: &[f64], seconds: f64) -> Self {
+        Self { latency: Latency::of(sorted_ms), seconds, ..self }
+    }
+
+    /// The summary for people.
+    pub fn to_text(&self) -> String {
+        let share = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
+        let ms = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1} ms"));
+        let mut lines = vec![
+            String::new(),
+            format!("  events sent          {:>10}   accepted {}", self.sent, self.events),
+            format!("  sessions             {:>10}   open {}", self.sessions, self.open_sessions),
+            format!(
+                "  conversions          {:>10}   orders {}, revenue {}.{:02}",
+                self.conversions,
+                self.orders,
+                self.revenue_minor / 100,
+                self.revenue_minor % 100
+            ),
+            format!("  sessions scored      {:>10}   by `{}`", self.scored_sessions, self.model),
+            format!("  AUC after 3 events   {:>10}   base rate {}", share(self.auc), share(self.base_rate)),
+            format!(
+                "  request → score, p50 {:>10}   p99 {} ({} events, one at a time)",
+                ms(self.latency.p50_ms),
+                ms(self.latency.p99_ms),
+                self.latency.probes
+            ),
+        ];
+        for reject in &self.rejected {
+            lines.push(format!("  rejected             {:>10}   {}", reject.events, reject.reason));
+        }
+        lines.push(format!(
+            "  requests refused     {:>10}   as a whole, with a reason in the answer",
+            self.refused_requests
+        ));
+        lines.push(format!("  took                 {:>9.1}s", self.seconds));
+        lines.join("\n")
+    }
+}

@@ -1,0 +1,56 @@
+//! The HTTP service: collector and operator's routes, on a runtime of its own.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use axum_server::Handle;
+use millstream_collect::{Collector, TlsFiles, admin_router, drain_period, router, serve};
+use prometheus::Registry;
+
+/// Where to listen.
+pub struct Listeners {
+    /// The collector's address.
+    pub public: SocketAddr,
+    /// The operator's address.
+    pub admin: SocketAddr,
+    /// HTTPS files of the collector.
+    pub tls: Option<TlsFiles>,
+}
+
+/// Serves until `stop` is set; open requests are finished.
+///
+/// # Errors
+/// Where an address or a TLS file cannot be used.
+pub fn run(
+    collector: Arc<Collector>,
+    metrics: Registry,
+    listeners: Listeners,
+    stop: &AtomicBool,
+) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
+    runtime.block_on(async {
+        let handle = Handle::new();
+        let admin_handle = Handle::new();
+        let public = serve(listeners.public, listeners.tls.as_ref(), router(collector), handle.clone());
+        let admin = serve(listeners.admin, None, admin_router(metrics), admin_handle.clone());
+        let stopped = async {
+            while !stop.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            handle.graceful_shutdown(Some(drain_period()));
+            admin_handle.graceful_shutdown(Some(Duration::from_secs(1)));
+        };
+        // Either listener's failure ends the service at once; a stop waits for both.
+        tokio::select! {
+            result = async { tokio::try_join!(public, admin) } => result.map(drop),
+            () = async { stopped.await; std::future::pending::<()>().await } => Ok(()),
+        }
+        .map_err(|error| error.to_string())
+    })
+}

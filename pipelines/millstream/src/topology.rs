@@ -1,0 +1,36 @@
+//! Which topics there are, with how many partitions and for how long.
+
+use millstream_schemas::topics::{Partitions, TOPICS};
+use millstream_transports::{Retention, TopicSpec};
+
+use crate::config::Config;
+
+const HOUR_MS: i64 = 3_600_000;
+/// Topics whose records every new task and import must be able to read again.
+const KEPT_FOREVER: [&str; 2] = ["control", "imports"];
+
+/// A topic by its plain name, without the namespace's prefix.
+pub fn spec(config: &Config, name: &str) -> TopicSpec {
+    let one = TOPICS.iter().any(|topic| topic.name == name && topic.partitions == Partitions::One);
+    let retention = match i64::try_from(config.retention_hours) {
+        Ok(hours) if hours > 0 && !KEPT_FOREVER.contains(&name) => Retention::TimeMs(hours.saturating_mul(HOUR_MS)),
+        _ => Retention::Forever,
+    };
+    TopicSpec { name: name.to_owned(), partitions: if one { 1 } else { config.partitions }, retention }
+}
+
+/// All topics, with the namespace's prefix.
+pub fn all(config: &Config) -> Vec<TopicSpec> {
+    TOPICS
+        .iter()
+        .map(|topic| {
+            let plain = spec(config, topic.name);
+            TopicSpec { name: name(config, &plain.name), ..plain }
+        })
+        .collect()
+}
+
+/// A topic's full name.
+pub fn name(config: &Config, topic: &str) -> String {
+    format!("{}{topic}", config.namespace)
+}
