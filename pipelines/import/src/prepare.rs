@@ -33,6 +33,8 @@ pub struct Prepared {
     pub rows: u64,
     /// Rows that a rule left out.
     pub skipped: u64,
+    /// Events left out because an earlier one (by time, file and line) has the same id.
+    pub duplicates: u64,
 }
 
 /// Who an import is and what it reads.
@@ -122,5 +124,6 @@ pub(crate) fn prepare_plan(
         rejected: built.rejected,
         rows,
         skipped: built.skipped,
+        duplicates: built.duplicates,
     })
 }

@@ -44,6 +44,8 @@ pub struct Summary {
     pub rejected: u64,
     /// Rows that a rule of the mapping left out; 0 where it had been imported before.
     pub skipped: u64,
+    /// Events left out because an earlier one has the same id; 0 where it had been imported before.
+    pub duplicates: u64,
     /// Events that an earlier run had appended.
     pub resumed_at_event: u64,
     /// Time of the first and of the last event, milliseconds since the epoch.
@@ -71,6 +73,7 @@ pub fn import(
                 events: saved.events_done,
                 rejected: saved.rejected_done,
                 skipped: 0,
+                duplicates: 0,
                 resumed_at_event: saved.events_done,
                 span_ms: None,
                 fingerprint: plan.fingerprint,
@@ -169,6 +172,7 @@ fn summary(prepared: &Prepared, began: Position) -> Summary {
         events: prepared.events.len() as u64,
         rejected: prepared.rejected.len() as u64,
         skipped: prepared.skipped,
+        duplicates: prepared.duplicates,
         resumed_at_event: began.events as u64,
         span_ms: time(prepared.events.first()).zip(time(prepared.events.last())),
     }

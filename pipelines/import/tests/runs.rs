@@ -87,7 +87,11 @@ fn options(chunk_events: usize) -> ImportOptions {
     ImportOptions { chunk_events, now_ms: Arc::new(|| 5), ..ImportOptions::default() }
 }
 
-fn records(log: &dyn Transport, topic: &str) -> Vec<Vec<(i64, Vec<u8>, Vec<u8>)>> {
+/// Timestamp, key and value.
+type Record = (i64, Vec<u8>, Vec<u8>);
+
+/// All records of a topic, by partition.
+fn records(log: &dyn Transport, topic: &str) -> Vec<Vec<Record>> {
     let mut all = Vec::new();
     for partition in 0..log.partition_count(topic).unwrap() {
         let mut reader = log.reader(topic, partition, 0).unwrap();
@@ -102,7 +106,7 @@ fn records(log: &dyn Transport, topic: &str) -> Vec<Vec<(i64, Vec<u8>, Vec<u8>)>
 }
 
 /// The events of each partition, after checking what holds for every import: ticks never lie, and come first and last.
-fn events(log: &dyn Transport, prepared: &Prepared) -> Vec<Vec<(i64, Vec<u8>, Vec<u8>)>> {
+fn events(log: &dyn Transport, prepared: &Prepared) -> Vec<Vec<Record>> {
     let span = prepared.events.first().unwrap().time_ms..=prepared.events.last().unwrap().time_ms;
     let mut all = Vec::new();
     for (number, partition) in records(log, "events.collected").into_iter().enumerate() {

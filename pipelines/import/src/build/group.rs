@@ -1,7 +1,7 @@
 //! An event in the making: one row, or all rows with one key.
 
-use millstream_schemas::Decimal;
 use millstream_schemas::input_key::{InputIdentity, input_key};
+use millstream_schemas::{Decimal, Id};
 
 use super::{ImportedEvent, json, money};
 
@@ -76,6 +76,7 @@ impl Group {
         let mut key = Vec::new();
         input_key(site, identity, &mut key);
         Ok(ImportedEvent {
+            id: Id::of(&[self.id.as_bytes()]),
             time_ms: self.time_ms,
             file: self.file,
             line: self.line,

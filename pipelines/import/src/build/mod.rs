@@ -13,6 +13,8 @@ pub(crate) use rows::Builder;
 /// An event, ready to be appended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedEvent {
+    /// Hash of the event's id.
+    pub id: Id,
     /// Event time, milliseconds since the epoch.
     pub time_ms: i64,
     /// Which file, in the order given.

@@ -1,6 +1,6 @@
 //! Takes the rows of all files and gives the events and the rejected rows.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use millstream_schemas::{Decimal, currency};
 
@@ -35,6 +35,8 @@ pub(crate) struct Built {
     pub(crate) rejected: Vec<RejectedRow>,
     /// Rows that a rule left out.
     pub(crate) skipped: u64,
+    /// Events left out because an earlier one has the same id.
+    pub(crate) duplicates: u64,
 }
 
 impl<'m> Builder<'m> {
@@ -176,7 +178,14 @@ impl<'m> Builder<'m> {
         }
         self.events.sort_unstable_by_key(|event| (event.time_ms, event.file, event.line));
         self.rejected.sort_by_key(|row| (row.file, row.line));
-        Built { events: self.events, rejected: self.rejected, skipped: self.skipped }
+        let before = self.events.len();
+        if self.mapping.events.iter().any(|event| event.id.is_some()) {
+            // Only the data's own ids can repeat. Ingest lets an import's events through as they are, so this is the place.
+            let mut seen = HashSet::with_capacity(before);
+            self.events.retain(|event| seen.insert(event.id));
+        }
+        let duplicates = (before - self.events.len()) as u64;
+        Built { events: self.events, rejected: self.rejected, skipped: self.skipped, duplicates }
     }
 }
 

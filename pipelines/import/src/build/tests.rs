@@ -195,6 +195,18 @@ fn ids_come_from_the_place_and_never_from_content() {
     // In order of time, then file, then line.
     assert_eq!(ids, [row("b.csv", 2), row("a.csv", 2), row("a.csv", 3), "mine".to_owned(), row("b.csv", 3)]);
     assert_eq!(&*prepared.events[3].key, b"s\0e\0mine");
+    assert_eq!(prepared.duplicates, 0);
+}
+
+#[test]
+fn of_events_with_one_id_the_earliest_stays() {
+    let mapping = "data_set = \"d\"\nsite = \"s\"\n[time]\ncolumn = \"t\"\nformat = \"epoch_s\"\n[event.v]\ntype = \"page_view\"\nid = \"{id}\"\n";
+    let prepared = prepared(mapping, &[("a.csv", "t,id\n7,x\n5,x\n6,x\n5,y\n")], &ImportOptions::default());
+    assert_eq!(
+        prepared.events.iter().map(|event| (event.time_ms, event.line)).collect::<Vec<_>>(),
+        [(5_000, 3), (5_000, 5)]
+    );
+    assert_eq!((prepared.rows, prepared.duplicates), (4, 2));
 }
 
 #[test]
