@@ -19,6 +19,8 @@
 //!
 //! While the sink is down, partitions are paused: the log keeps what comes, as lag, and memory stays bounded.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod batch;
 pub mod clickhouse;
 mod commit;

@@ -11,9 +11,12 @@ use std::time::Duration;
 use datafusion::arrow::array::{RecordBatch, new_null_array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use millstream_deliver::delivered_records;
+use millstream_schemas::RecordSchema;
 
 use crate::error::WarehouseError;
 use crate::files::{DataFile, Range, TableFiles, UNFINISHED, sync_folder};
+use crate::tables::table_schema;
 use crate::write::write_file;
 
 /// When files are merged and removed.
@@ -21,7 +24,7 @@ use crate::write::write_file;
 pub struct CompactLimits {
     /// Neighbours that must be there for a merge. Larger merges less often; a row is rewritten about log(rows) times to this base.
     pub min_files: usize,
-    /// Files from this size on, in bytes, are left alone.
+    /// Files from this size on, in bytes, are left alone. It also bounds how long one merge keeps a deliverer from its log.
     pub target_bytes: u64,
     /// How long parts stay after they were merged.
     pub keep_parts: Duration,
@@ -33,7 +36,7 @@ impl Default for CompactLimits {
     fn default() -> Self {
         Self {
             min_files: 8,
-            target_bytes: 64 << 20,
+            target_bytes: 16 << 20,
             keep_parts: Duration::from_secs(600),
             keep_unfinished: Duration::from_secs(3_600),
         }
@@ -45,10 +48,14 @@ const SMALLEST_STEP_BYTES: u64 = 16 << 10;
 
 /// Does one piece of work in a table's folder: merges one run of neighbours, or else removes what is no longer needed. False
 /// where there was nothing to do.
-pub(crate) fn compact_one(folder: &Path, schema: &SchemaRef, limits: &CompactLimits) -> Result<bool, WarehouseError> {
+pub(crate) fn compact_one(
+    folder: &Path,
+    record: &RecordSchema,
+    limits: &CompactLimits,
+) -> Result<bool, WarehouseError> {
     let files = TableFiles::list(folder)?;
     if let Some(run) = run_to_merge(&files.current, limits) {
-        merge(folder, schema, run)?;
+        merge(folder, record, run)?;
         return Ok(true);
     }
     let parts = remove_old(files.superseded.iter().map(|file| file.path.as_path()), limits.keep_parts)?;
@@ -86,14 +93,15 @@ fn run_to_merge<'a>(files: &'a [DataFile], limits: &CompactLimits) -> Option<&'a
     }
 }
 
-fn merge(folder: &Path, schema: &SchemaRef, run: &[DataFile]) -> Result<(), WarehouseError> {
+fn merge(folder: &Path, record: &RecordSchema, run: &[DataFile]) -> Result<(), WarehouseError> {
     let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(()) };
     let range = Range { partition: first.range.partition, first: first.range.first, last: last.range.last };
-    let mut batches = run.iter().flat_map(|file| match read(file, schema) {
+    let schema = table_schema(record);
+    let mut batches = run.iter().flat_map(|file| match read(file, &schema) {
         Ok(batches) => batches,
         Err(error) => Box::new(std::iter::once(Err(error))) as Batches,
     });
-    write_file(folder, range, None, schema, &mut batches)?;
+    write_file(folder, range, None, record, &mut batches)?;
     tracing::debug!(folder = %folder.display(), files = run.len(), into = range.file_name(), "merged small files");
     Ok(())
 }
@@ -144,9 +152,9 @@ fn remove_old<'a>(paths: impl Iterator<Item = &'a Path>, keep: Duration) -> Resu
 
 /// Merges and removes until nothing is left to do: for tests and for a warehouse at rest.
 pub fn compact(folder: &Path, limits: &CompactLimits) -> Result<(), WarehouseError> {
-    for (schema, table) in millstream_deliver::delivered_records() {
+    for (record, table) in delivered_records() {
         let folder = folder.join(table);
-        while compact_one(&folder, &crate::tables::table_schema(schema), limits)? {}
+        while compact_one(&folder, record, limits)? {}
         if folder.exists() {
             sync_folder(&folder)?;
         }

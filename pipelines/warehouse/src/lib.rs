@@ -12,6 +12,8 @@
 //! Files are compressed with Zstandard, level 1: the codec comes with DataFusion's Parquet support anyway, and beside Snappy its
 //! files of tracker events are about a third smaller at the same speed of reading.
 
+#![cfg_attr(test, allow(clippy::unwrap_used))]
+
 mod columns;
 pub mod compact;
 mod error;

@@ -108,8 +108,7 @@ impl Sink for ParquetSink {
         let columns = rows.finish().map_err(SinkError::Conflict)?;
         let range = Range { partition: batch.partition, first: batch.first, last: batch.last };
         let folder = self.folder.join(batch.table);
-        let schema = columns.schema();
-        write_file(&folder, range, Some(&batch.token()), &schema, &mut std::iter::once(Ok(columns)))?;
+        write_file(&folder, range, Some(&batch.token()), rows.schema, &mut std::iter::once(Ok(columns)))?;
         Ok(())
     }
 
@@ -126,7 +125,7 @@ impl Sink for ParquetSink {
     fn idle(&self) -> Result<(), SinkError> {
         let Some(_alone) = self.keeping_house.try_lock() else { return Ok(()) };
         for (schema, table) in delivered_records() {
-            if compact_one(&self.folder.join(table), &table_schema(schema), &self.limits)? {
+            if compact_one(&self.folder.join(table), schema, &self.limits)? {
                 break;
             }
         }

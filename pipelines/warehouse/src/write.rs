@@ -4,15 +4,17 @@ use std::fs::{self, File};
 use std::path::Path;
 
 use datafusion::arrow::array::RecordBatch;
-use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::parquet::arrow::ArrowWriter;
 use datafusion::parquet::basic::{Compression, ZstdLevel};
 use datafusion::parquet::file::metadata::KeyValue;
-use datafusion::parquet::file::properties::WriterProperties;
+use datafusion::parquet::file::properties::{EnabledStatistics, WriterProperties};
 use datafusion::parquet::file::reader::{FileReader, SerializedFileReader};
+use datafusion::parquet::schema::types::ColumnPath;
+use millstream_schemas::{FieldType, RecordSchema};
 
 use crate::error::WarehouseError;
 use crate::files::{Range, UNFINISHED, sync_folder};
+use crate::tables::table_schema;
 
 /// Under this key a file's metadata keeps the token of its batch.
 const TOKEN: &str = "millstream.batch";
@@ -24,12 +26,12 @@ pub(crate) fn write_file(
     folder: &Path,
     range: Range,
     token: Option<&str>,
-    schema: &SchemaRef,
+    record: &RecordSchema,
     batches: &mut dyn Iterator<Item = Result<RecordBatch, WarehouseError>>,
 ) -> Result<(), WarehouseError> {
     fs::create_dir_all(folder).map_err(WarehouseError::io(folder))?;
     let unfinished = folder.join(format!("{UNFINISHED}{}-{}", std::process::id(), range.file_name()));
-    let written = write_and_sync(&unfinished, token, schema, batches);
+    let written = write_and_sync(&unfinished, token, record, batches);
     if let Err(error) = written {
         // What was written is of no use; that it cannot be removed either is not the news.
         let _ = fs::remove_file(&unfinished);
@@ -43,19 +45,25 @@ pub(crate) fn write_file(
 fn write_and_sync(
     path: &Path,
     token: Option<&str>,
-    schema: &SchemaRef,
+    record: &RecordSchema,
     batches: &mut dyn Iterator<Item = Result<RecordBatch, WarehouseError>>,
 ) -> Result<(), WarehouseError> {
     let file = File::create(path).map_err(WarehouseError::io(path))?;
     let level = ZstdLevel::try_new(1).map_err(WarehouseError::parquet(path))?;
     let metadata = token.map(|token| vec![KeyValue::new(TOKEN.to_owned(), token.to_owned())]);
-    let properties = WriterProperties::builder()
+    let mut properties = WriterProperties::builder()
         .set_compression(Compression::ZSTD(level))
         .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
-        .set_key_value_metadata(metadata)
-        .build();
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_dictionary_enabled(false)
+        .set_key_value_metadata(metadata);
+    // Dictionaries pay where few values repeat; elsewhere Zstandard finds what there is to find, and writing is faster.
+    for field in record.fields.iter().filter(|field| matches!(field.ty, FieldType::Symbol)) {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(field.name), true);
+    }
+    let properties = properties.build();
     let mut writer =
-        ArrowWriter::try_new(file, schema.clone(), Some(properties)).map_err(WarehouseError::parquet(path))?;
+        ArrowWriter::try_new(file, table_schema(record), Some(properties)).map_err(WarehouseError::parquet(path))?;
     for batch in batches {
         writer.write(&batch?).map_err(WarehouseError::parquet(path))?;
     }

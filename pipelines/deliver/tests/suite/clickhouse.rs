@@ -63,6 +63,12 @@ fn revisions_and_retractions() {
 }
 
 #[test]
+fn equal_revisions_are_one_row() {
+    let Some(database) = Database::new("equal_revisions_are_one_row") else { return };
+    scenarios::equal_revisions_are_one_row(&database);
+}
+
+#[test]
 fn every_type() {
     let Some(database) = Database::new("every_type") else { return };
     scenarios::every_type(&database);

@@ -266,3 +266,13 @@ pub fn every_row_once_whatever_fails(engine: &impl Engine, seed: u64) {
     assert_eq!(world.values(Rejected::TOPIC).len(), bad, "seed {seed}");
     assert_eq!(engine.number("SELECT count(*) FROM events_rejected"), bad as i64, "seed {seed}");
 }
+
+/// A revision that stands twice in the history is one current row: the later of the two.
+pub fn equal_revisions_are_one_row(engine: &impl Engine) {
+    let world = World::new();
+    world.append(&[("sessions", 0, session("a", 7, 1, false)), ("sessions", 0, session("a", 7, 2, false))]);
+    world.append(&[("sessions", 1, session("b", 7, 1, false))]);
+    world.deliver(engine.sink());
+    assert_eq!(engine.number("SELECT count(*) FROM sessions"), 3);
+    assert_eq!(engine.number("SELECT sum(page_views) FROM sessions_current"), 2 + 1);
+}

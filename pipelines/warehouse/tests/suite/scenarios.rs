@@ -9,6 +9,11 @@ fn revisions_and_retractions() {
 }
 
 #[test]
+fn equal_revisions_are_one_row() {
+    scenarios::equal_revisions_are_one_row(&Folder::new());
+}
+
+#[test]
 fn every_type() {
     let folder = Folder::new();
     scenarios::every_type(&folder);
