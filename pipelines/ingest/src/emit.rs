@@ -22,7 +22,7 @@ pub struct Emitter<'a, 'o> {
 }
 
 impl Emitter<'_, '_> {
-    fn to_events(&mut self, key: Id, timestamp_ms: i64, schema: u32, write: impl FnOnce(u32, &mut Vec<u8>)) {
+    fn write_event_record(&mut self, key: Id, timestamp_ms: i64, schema: u32, write: impl FnOnce(u32, &mut Vec<u8>)) {
         let key = key.0.to_be_bytes();
         let partition = partition_for(&key, self.shared.config.topics.events.partitions);
         let schema_id = self.shared.config.schema_ids.to_wire(schema);
@@ -42,12 +42,12 @@ impl Emitter<'_, '_> {
             event_time: event.event_time,
             source_event: event.event_id,
         };
-        self.to_events(from, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
+        self.write_event_record(from, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
         let partitions = self.shared.config.topics.events.partitions;
         let place = |person: Id| partition_for(&person.0.to_be_bytes(), partitions);
         if place(from) != place(assignment.person) {
             let to = assignment.person;
-            self.to_events(to, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
+            self.write_event_record(to, event.received_at, SourceMoved::ID, |id, bytes| moved.encode_framed(id, bytes));
         }
     }
 
@@ -57,7 +57,7 @@ impl Emitter<'_, '_> {
             .person
             .or_else(|| order_key(event))
             .unwrap_or_else(|| Id::of(&[event.site.as_bytes(), event.event_id.as_bytes()]));
-        self.to_events(key, event.received_at, Event::ID, |id, bytes| event.encode_framed(id, bytes));
+        self.write_event_record(key, event.received_at, Event::ID, |id, bytes| event.encode_framed(id, bytes));
     }
 
     /// The entry of a purchase, offline order or refund; takes the event's lines.
@@ -85,7 +85,7 @@ impl Emitter<'_, '_> {
             coupon: event.coupon,
             lines: std::mem::take(&mut event.lines),
         };
-        self.to_events(key, event.received_at, OrderEntry::ID, |id, bytes| entry.encode_framed(id, bytes));
+        self.write_event_record(key, event.received_at, OrderEntry::ID, |id, bytes| entry.encode_framed(id, bytes));
     }
 
     /// What became known of a source.

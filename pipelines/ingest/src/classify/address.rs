@@ -21,27 +21,25 @@ impl<'a> Address<'a> {
 
     /// Cuts an address.
     pub fn parse(url: &'a str) -> Self {
-        let url = without_fragment(url.trim());
-        let (scheme, rest) = match url.split_once("://") {
-            Some((scheme, rest)) if scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) => {
-                (scheme, rest)
-            }
-            _ => ("", url.strip_prefix("//").unwrap_or(url)),
+        let url = url.trim_ascii();
+        let named = until(url, 0, |byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')));
+        let (scheme, start) = match url.get(named..named + 3) {
+            Some("://") => (cut(url, 0, named), named + 3),
+            _ if url.starts_with("//") => ("", 2),
+            _ => ("", 0),
         };
-        let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-        let (authority, path) = match rest.find('/') {
-            Some(at) => rest.split_at(at),
-            None => (rest, ""),
-        };
+        let host_end = until(url, start, |byte| matches!(byte, b'/' | b'?' | b'#'));
+        let path_end = until(url, host_end, |byte| matches!(byte, b'?' | b'#'));
+        let query_end = until(url, path_end, |byte| byte == b'#');
+        let authority = cut(url, start, host_end);
         // A bare path has no host.
-        let authority =
-            if scheme.is_empty() && !url.starts_with("//") && !authority.contains('.') { "" } else { authority };
-        let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let host = match host.strip_prefix('[') {
-            Some(v6) => v6.split_once(']').map_or(v6, |(v6, _)| v6),
-            None => host.split_once(':').map_or(host, |(host, _)| host),
-        };
-        Self { scheme, host: host.strip_suffix('.').unwrap_or(host), path, query }
+        let authority = if start == 0 && !authority.contains('.') { "" } else { authority };
+        Self {
+            scheme,
+            host: host_of(authority),
+            path: cut(url, host_end, path_end),
+            query: cut(url, path_end + 1, query_end),
+        }
     }
 
     /// The package of an `android-app://` referrer.
@@ -51,13 +49,49 @@ impl<'a> Address<'a> {
 
     /// The query's parameters in order, as written.
     pub fn parameters(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        self.query.split('&').filter(|part| !part.is_empty()).map(|part| part.split_once('=').unwrap_or((part, "")))
+        let query = self.query;
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while at < query.len() {
+                let end = until(query, at, |byte| byte == b'&');
+                let equals = until(cut(query, 0, end), at, |byte| byte == b'=');
+                let parameter = (cut(query, at, equals), cut(query, equals + 1, end));
+                let empty = at == end;
+                at = end + 1;
+                if !empty {
+                    return Some(parameter);
+                }
+            }
+            None
+        })
     }
+}
+
+/// Host of an authority: without user, port, brackets or final dot.
+fn host_of(authority: &str) -> &str {
+    let start = authority.bytes().rposition(|byte| byte == b'@').map_or(0, |at| at + 1);
+    let host = match authority.as_bytes().get(start) {
+        Some(b'[') => cut(authority, start + 1, until(authority, start, |byte| byte == b']')),
+        _ => cut(authority, start, until(authority, start, |byte| byte == b':')),
+    };
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Where, from `start` on, the first byte is that `ends`; the text's end where none is. Only ASCII bytes end anything here, so that
+/// the place is always between characters.
+fn until(text: &str, start: usize, ends: impl Fn(u8) -> bool) -> usize {
+    let rest = text.as_bytes().get(start..).unwrap_or_default();
+    rest.iter().position(|&byte| ends(byte)).map_or(text.len(), |at| start + at)
+}
+
+/// The text from `start` to `end`; empty where there is none.
+fn cut(text: &str, start: usize, end: usize) -> &str {
+    text.get(start..end).unwrap_or_default()
 }
 
 /// An address without its fragment.
 pub fn without_fragment(url: &str) -> &str {
-    url.split_once('#').map_or(url, |(url, _)| url)
+    cut(url, 0, until(url, 0, |byte| byte == b'#'))
 }
 
 /// A query value's text: `+` is a space, `%xx` a byte. A broken escape stays as written; bytes that are no UTF-8 are replaced.
@@ -109,11 +143,20 @@ mod tests {
             ("//cdn.example./x", "", "cdn.example", "/x", ""),
             ("shop.example/a", "", "shop.example", "/a", ""),
             ("/cart?step=2", "", "", "/cart", "step=2"),
+            ("/out?to=https://x.example/", "", "", "/out", "to=https://x.example/"),
+            (" https://shop.example/ü?q=ä ", "https", "shop.example", "/ü", "q=ä"),
             ("android-app://com.google.android.gm/", "android-app", "com.google.android.gm", "/", ""),
             ("", "", "", "", ""),
         ] {
             assert_eq!(Address::parse(url), Address { scheme, host, path, query }, "{url}");
         }
+    }
+
+    #[test]
+    fn lists_parameters() {
+        let list = |url| Address::parse(url).parameters().collect::<Vec<_>>();
+        assert_eq!(list("https://a.example/?x=1&&y&z=2=3&=4"), [("x", "1"), ("y", ""), ("z", "2=3"), ("", "4")]);
+        assert_eq!(list("https://a.example/"), []);
     }
 
     #[test]

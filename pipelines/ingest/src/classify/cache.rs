@@ -1,6 +1,6 @@
 //! A table of recent answers, of fixed size.
 
-use millstream_schemas::Id;
+use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
 
 /// Remembers the answers of a pure function by the 128-bit hash of its arguments. Each hash has one slot; a newer one takes it over.
 #[derive(Debug)]
@@ -15,8 +15,19 @@ impl<V: Copy> Cache<V> {
     }
 
     /// The answer for `arguments`: a remembered one, or what `compute` says.
-    pub fn get_or_insert_with<const N: usize>(&mut self, arguments: &[&str; N], compute: impl FnOnce() -> V) -> V {
-        let key = Id::of(&arguments.map(str::as_bytes)).0;
+    pub fn get_or_insert_with(&mut self, argument: &str, compute: impl FnOnce() -> V) -> V {
+        self.get_by_hash(xxh3_128(argument.as_bytes()), compute)
+    }
+
+    /// The same for two arguments.
+    pub fn get_or_insert_with_two(&mut self, first: &str, second: &str, compute: impl FnOnce() -> V) -> V {
+        let seed = xxh3_128(first.as_bytes());
+        // The first hash's other half goes in beside the seed, so that all 128 bits of it count.
+        let key = xxh3_128_with_seed(second.as_bytes(), seed as u64) ^ (seed >> 64);
+        self.get_by_hash(key, compute)
+    }
+
+    fn get_by_hash(&mut self, key: u128, compute: impl FnOnce() -> V) -> V {
         let at = key as usize & (self.slots.len() - 1);
         match self.slots.get_mut(at) {
             Some(Some((held, value))) if *held == key => *value,
@@ -39,7 +50,7 @@ mod tests {
         let mut cache = Cache::new(1);
         let mut computed = 0;
         let mut ask = |text: &str| {
-            cache.get_or_insert_with(&[text], || {
+            cache.get_or_insert_with(text, || {
                 computed += 1;
                 text.len()
             })

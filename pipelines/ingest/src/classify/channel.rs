@@ -117,6 +117,10 @@ const CLICK_IDS: [(&str, Channel); 26] = [
 impl ClickId {
     /// The click id that a query parameter of this name is.
     pub fn parse(parameter: &str) -> Option<Self> {
+        // Most parameters are none: their length tells soonest.
+        if !(3..=11).contains(&parameter.len()) {
+            return None;
+        }
         CLICK_IDS
             .iter()
             .find(|(kind, _)| kind.eq_ignore_ascii_case(parameter))

@@ -69,7 +69,7 @@ impl Classifier {
     pub fn agent(&mut self, user_agent: Option<&str>) -> Agent {
         match user_agent {
             None | Some("") => Agent::UNKNOWN,
-            Some(text) => self.agents.get_or_insert_with(&[text], || Agent::parse(text)),
+            Some(text) => self.agents.get_or_insert_with(text, || Agent::parse(text)),
         }
     }
 
@@ -110,7 +110,7 @@ impl Classifier {
             return Channel::Internal;
         }
         let referrers = self.referrers;
-        let origin = self.origins.get_or_insert_with(&[page_host, address.host], || {
+        let origin = self.origins.get_or_insert_with_two(page_host, address.host, || {
             if referrers::same_site(page_host, address.host) {
                 Origin::SameSite
             } else {

@@ -1,5 +1,7 @@
 //! The ingest stage from outside: records in, records out.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, clippy::print_stderr)]
+
 mod bad_input;
 mod consent;
 mod data;

@@ -76,7 +76,10 @@ fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
     prop::collection::vec((step(), prop_oneof![6 => 0..400i64, 1 => 0..40_000_000i64]), 0..80)
 }
 
-fn bytes(out: &Outputs) -> Vec<(u16, u32, i64, Vec<u8>, Vec<u8>)> {
+/// Topic, partition, time, key and value.
+type Raw = (u16, u32, i64, Vec<u8>, Vec<u8>);
+
+fn bytes(out: &Outputs) -> Vec<Raw> {
     out.iter().map(|a| (a.topic, a.partition, a.timestamp_ms, a.key.to_vec(), a.value.to_vec())).collect()
 }
 
