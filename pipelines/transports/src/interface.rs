@@ -183,6 +183,12 @@ pub trait Transport: Send + Sync {
     /// Partitions of a topic.
     fn partition_count(&self, topic: &str) -> Result<u32>;
 
+    /// What tells a topic from one of the same name that is made anew after it was deleted. A transport that keeps no such
+    /// identity gives the name.
+    fn topic_id(&self, topic: &str) -> Result<String> {
+        Ok(topic.to_owned())
+    }
+
     /// Joins a consumer group, with a transactional producer of its own.
     fn member(&self, config: MemberConfig) -> Result<Box<dyn Member>>;
 
