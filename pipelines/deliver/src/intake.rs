@@ -74,8 +74,9 @@ impl<S: Sink> Deliverer<S> {
                  retention before they were delivered"
             );
         }
-        self.member.seek(partition, committed.offset)?;
-        Ok(Ok(Lane::new(partition, committed.offset, intent)))
+        let from = committed.offset.max(earliest);
+        self.member.seek(partition, from)?;
+        Ok(Ok(Lane::new(partition, from, intent)))
     }
 
     /// Puts a record into its batch. True where that batch is complete.

@@ -36,10 +36,9 @@ pub(crate) fn routes(transport: &dyn Transport, prefix: &str, group: &str) -> Re
         if let Some(other) = routes.iter().find(|route| route.topic == topic) {
             return Err(DeliverError::Config(format!("topic {topic} would fill tables {} and {table}", other.table)));
         }
-        let partitions = transport
-            .partition_count(&topic)
-            .map_err(|source| DeliverError::Transport { group: group.to_owned(), source })?;
-        let topic_id = topic.clone();
+        let failed = |source| DeliverError::Transport { group: group.to_owned(), source };
+        let partitions = transport.partition_count(&topic).map_err(failed)?;
+        let topic_id = transport.topic_id(&topic).map_err(failed)?;
         let consent_position = schema.position("consent");
         routes.push(Route { topic, topic_id, partitions, schema, table, consent_position });
     }

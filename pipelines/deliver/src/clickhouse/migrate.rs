@@ -92,6 +92,12 @@ impl ClickHouse {
         let columns = self.rows(&format!("SELECT table, name FROM system.columns WHERE database = '{database}'"))?;
         let columns: BTreeSet<(&str, &str)> =
             columns.iter().filter_map(|row| Some((row.first()?.as_str(), row.get(1)?.as_str()))).collect();
+        let unguarded = self.rows(&format!(
+            "SELECT name FROM system.tables WHERE database = '{database}' AND engine LIKE '%MergeTree' \
+             AND engine NOT LIKE 'Replicated%' AND engine NOT LIKE 'Shared%' \
+             AND engine_full NOT LIKE '%non_replicated_deduplication_window%'"
+        ))?;
+        let unguarded: BTreeSet<&str> = unguarded.iter().filter_map(|row| row.first().map(String::as_str)).collect();
         let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| *table).collect();
         for (schema, table) in delivered_records() {
             let latest = format!("{table}_latest");
@@ -103,6 +109,12 @@ impl ClickHouse {
                 if !tables.contains(table) {
                     problems.push(format!("table {database}.{table} does not exist; run `millstream migrate`"));
                     continue;
+                }
+                if unguarded.contains(table) {
+                    problems.push(format!(
+                        "table {database}.{table} remembers no insert tokens, so that a repeated batch would double: ALTER TABLE \
+                         {table} MODIFY SETTING non_replicated_deduplication_window = 10000"
+                    ));
                 }
                 let log = ["log_partition", "log_offset"].into_iter().filter(|_| with_log);
                 for column in schema.fields.iter().map(|field| field.name).chain(log) {

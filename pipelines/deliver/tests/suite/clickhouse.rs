@@ -196,7 +196,9 @@ fn migrations_may_be_repeated_and_check_names_what_is_missing() {
     assert_eq!(database.number(views), tables as i64);
     database.client.execute("ALTER TABLE events DROP COLUMN page_title").unwrap();
     database.client.execute("DROP TABLE orders_latest").unwrap();
+    database.client.execute("ALTER TABLE refunds RESET SETTING non_replicated_deduplication_window").unwrap();
     let problems = database.client.check().unwrap().join("\n");
+    assert!(problems.contains("refunds remembers no insert tokens"), "{problems}");
     assert!(problems.contains("events.page_title") && problems.contains("orders_latest"), "{problems}");
     let nowhere = ClickHouseConfig { database: "no_such_database".into(), ..database.config.clone() };
     let problems = ClickHouse::new(&nowhere).unwrap().check().unwrap();

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use millstream_deliver::{BatchId, BatchLimits, DeliverError, Holding, Row, Sink, SinkError};
 use millstream_schemas::RecordSchema;
+use millstream_transports::{Retention, TopicSpec, Transport};
 
 use crate::support::records::session;
-use crate::support::world::{Put, World};
+use crate::support::world::{PARTITIONS, Put, World};
 use crate::support::{Trouble, Troubled};
 
 /// Remembers the batches; a row is its offset.
@@ -187,6 +188,22 @@ fn a_foreign_note_beside_the_offset_stops() {
     let mut deliverer = world.deliverer(Notes::default(), world.config());
     let error = world.deliver_all(&mut deliverer).unwrap_err();
     assert!(matches!(&error, DeliverError::ForeignMetadata { metadata, .. } if metadata == "mine"), "{error}");
+}
+
+#[test]
+fn what_retention_took_is_named_and_the_rest_delivered() {
+    let world = World::new();
+    let expiring = TopicSpec { name: "sessions".into(), partitions: PARTITIONS, retention: Retention::TimeMs(1) };
+    world.log.ensure_topics(&[expiring]).unwrap();
+    world.append(&sessions(3));
+    world.deliver(Notes::default());
+    world.append(&sessions(4));
+    assert_eq!(world.log.trim(1_700_000_000_000).unwrap(), 1);
+    world.append(&sessions(5));
+    let notes = Arc::new(Notes::default());
+    let mut deliverer = world.deliverer(notes.clone(), world.config());
+    world.deliver_all(&mut deliverer).unwrap();
+    assert_eq!((deliverer.stats().possible_gaps, deliverer.stats().rows()), (1, 5));
 }
 
 #[test]
