@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     })?;
     let (mut batch, mut changes) = (Batch::new(), Vec::new());
     let value = [b'y'; WRITTEN_BYTES];
-    let (mut commits, mut epochs, mut pending, mut next) = (Vec::new(), Vec::new(), 0, 0);
+    let (mut commits, mut epochs, mut pending) = (Vec::new(), Vec::new(), 0);
     let mut begun = Instant::now();
     let (mut seen, mut total) = (0, None);
     while seen < RECORDS {
@@ -64,11 +64,15 @@ fn main() -> Result<(), Box<dyn Error>> {
                 key: record.key,
                 value: &value,
             })?;
-            (pending, next, seen) = (pending + 1, record.offset + 1, seen + 1);
+            (pending, seen) = (pending + 1, seen + 1);
             if pending == EPOCH_RECORDS {
                 let committing = Instant::now();
                 let at = TopicPartition { topic: 0, partition: 0 };
-                let outcome = member.commit(&[OffsetCommit { partition: at, offset: next, metadata: String::new() }]);
+                let outcome = member.commit(&[OffsetCommit {
+                    partition: at,
+                    offset: record.offset + 1,
+                    metadata: String::new(),
+                }]);
                 if outcome != CommitOutcome::Committed {
                     return Err(format!("the commit ended as {outcome:?}").into());
                 }

@@ -186,11 +186,14 @@ impl KafkaAppender {
 
     /// Starts anew after an error that librdkafka cannot recover from.
     fn restart(&self) -> Result<()> {
-        let mut running = self.running.write();
-        if let Some((code, text)) = running.producer.client().fatal_error() {
+        let failed = {
+            let mut running = self.running.write();
+            let Some((code, text)) = running.producer.client().fatal_error() else { return Ok(()) };
             tracing::warn!(target: "kafka", ?code, text, "the appending producer failed for good; a new one follows");
-            *running = Running::start(&self.config, &self.errors)?;
-        }
+            std::mem::replace(&mut *running, Running::start(&self.config, &self.errors)?)
+        };
+        // Outside the lock: closing calls back for what was queued, and a callback may append.
+        drop(failed);
         Ok(())
     }
 }

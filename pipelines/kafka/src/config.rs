@@ -309,6 +309,7 @@ fn is_reserved(key: &str) -> bool {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

@@ -16,6 +16,10 @@ pub(crate) enum Meaning {
     UnknownTopic,
     /// Wrong credentials or no permission; retrying does not help.
     NotAllowed,
+    /// A remark, not an error: librdkafka goes on by itself.
+    Passing,
+    /// Bytes that are not what was written.
+    Damaged,
     /// Anything else.
     Other,
 }
@@ -71,6 +75,11 @@ pub(crate) fn meaning(code: Code) -> Meaning {
         | Code::TransactionalIdAuthorizationFailed
         | Code::UnsupportedSASLMechanism
         | Code::SSL => Meaning::NotAllowed,
+        // Leaving the group for not polling comes back as a revocation.
+        Code::PollExceeded | Code::PartitionEOF | Code::NodeUpdate | Code::DestroyBroker | Code::Noop => {
+            Meaning::Passing
+        }
+        Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::NotImplemented => Meaning::Damaged,
         _ => Meaning::Other,
     }
 }
@@ -93,8 +102,16 @@ pub(crate) fn describe(doing: &str, error: &KafkaError, background: Option<Strin
     match error.rdkafka_error_code().map_or(Meaning::Other, meaning) {
         Meaning::TakenOver | Meaning::StaleGroup => TransportError::Fenced(message),
         Meaning::Transient => TransportError::Unavailable(message),
-        Meaning::UnknownTopic | Meaning::NotAllowed | Meaning::Other => TransportError::Other(message),
+        Meaning::Damaged => TransportError::Damaged(message),
+        Meaning::UnknownTopic | Meaning::NotAllowed | Meaning::Passing | Meaning::Other => {
+            TransportError::Other(message)
+        }
     }
+}
+
+/// Records that cannot be read: their bytes are damaged, or compressed in a way that this build does not know.
+pub(crate) fn damaged(place: &str, error: &KafkaError) -> TransportError {
+    TransportError::Damaged(format!("{place}: {error}; librdkafka cannot read a batch of records"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,10 @@
 //!   (an abort with unsent messages is fatal in librdkafka), a new producer of the same id after a fatal error.
 //! * [`reader`], [`appender`], [`topics`]: reading outside groups, acknowledged appends, creating topics.
 //! * [`check`]: is the cluster reachable, are we let in, and do its settings keep the promises we build on?
+//!
+//! A cluster with access control must grant: describe, read and write on the topics; read on the members' groups, describe on the groups
+//! `<client id>-reader`, `-inquirer` and `-check`; write on the transactional ids; idempotent writes; for `ensure_topics` and `check`
+//! creating topics and describing configurations.
 
 mod admin;
 pub mod appender;

@@ -7,29 +7,27 @@ use millstream_transports::{
     TopicPartition, TransportError,
 };
 use rdkafka::config::ClientConfig;
-use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message};
 use rdkafka::{Offset, TopicPartitionList};
 
 use crate::config::KafkaConfig;
 use crate::errors::{Meaning, describe, meaning};
-use crate::group::{GroupConsumer, Rebalance, list_of};
+use crate::group::{GroupConsumer, list_of};
 use crate::settings;
 use crate::topics::{self, REQUEST};
-use crate::transactional::{GroupOffsets, TransactionalProducer};
+use crate::transactional::TransactionalProducer;
 
+mod commit;
 mod owned;
+mod rebalance;
 
 use owned::Owned;
 
 /// Records and bytes of one poll.
 const POLL_RECORDS: usize = 10_000;
 const POLL_BYTES: usize = 4 << 20;
-/// Offset metadata beyond this is refused (the broker's default limit is 4,096).
-const METADATA_BYTES: usize = 3_000;
-/// Between a consumer that failed for good and the next.
-const REJOIN_PAUSE: Duration = Duration::from_millis(500);
 
 /// [`Member`] on Kafka.
 pub struct KafkaMember {
@@ -43,6 +41,8 @@ pub struct KafkaMember {
     unsettled: bool,
     /// The group has gone on without us, and no new assignment has come since: what is revoked now, another may own already.
     left_behind: bool,
+    /// The newest offset that this member committed, for transactions that come without one.
+    last_committed: Option<OffsetCommit>,
     /// The consumer is beyond repair; the next step is a new one.
     rejoin: bool,
     last_poll: Instant,
@@ -65,6 +65,7 @@ impl KafkaMember {
             taken_over: None,
             unsettled: false,
             left_behind: false,
+            last_committed: None,
             rejoin: false,
             last_poll: Instant::now(),
             max_poll_interval: settings::max_poll_interval(settings),
@@ -107,183 +108,12 @@ impl KafkaMember {
         self.producer.as_mut().ok_or_else(|| TransportError::Other("no producer".to_owned()))
     }
 
-    /// Takes the waiting rebalance steps, in order.
-    fn serve_rebalances(&mut self, changes: &mut Vec<Change>) -> Result<()> {
-        while let Some(step) = self.group.next_rebalance() {
-            match step {
-                Rebalance::Revoke { partitions, lost } => {
-                    // Before the partitions go: their next owner must not wait for our transaction, nor read its records.
-                    if let Some(producer) = &mut self.producer {
-                        match producer.abort() {
-                            Ok(()) | Err(TransportError::Fenced(_)) => {}
-                            Err(error) => tracing::warn!(target: "kafka", %error, "aborting before a revocation"),
-                        }
-                    }
-                    let gone = self.owned.remove(&self.indexed(&partitions));
-                    self.group.release(&partitions).map_err(|error| describe("giving partitions up", &error, None))?;
-                    if !gone.is_empty() {
-                        // A revocation that was announced in order is none any more when we answer it too late.
-                        changes.push(Change::Revoked { partitions: gone, lost: lost || self.left_behind });
-                    }
-                }
-                Rebalance::Assign(partitions) => {
-                    self.left_behind = false;
-                    self.group.take(&partitions).map_err(|error| describe("taking partitions over", &error, None))?;
-                    let new = self.owned.add(&self.indexed(&partitions));
-                    if !new.is_empty() {
-                        changes.push(Change::Assigned(new));
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Replaces the consumer; what was owned is lost.
-    fn join_again(&mut self, changes: &mut Vec<Change>) -> Result<()> {
-        std::thread::sleep(REJOIN_PAUSE);
-        if let Some(producer) = &mut self.producer {
-            match producer.abort() {
-                Ok(()) | Err(TransportError::Fenced(_)) => {}
-                Err(error) => tracing::warn!(target: "kafka", %error, "aborting before joining again"),
-            }
-        }
-        let lost = self.owned.all();
-        if !lost.is_empty() {
-            changes.push(Change::Revoked { partitions: lost, lost: true });
-        }
-        self.owned = Owned::new(self.config.inputs.len());
-        self.left_behind = true;
-        self.group = GroupConsumer::join(&self.consumer_config, &self.config.inputs)?;
-        self.rejoin = false;
-        Ok(())
-    }
-
-    fn indexed(&self, partitions: &[(String, i32)]) -> Vec<TopicPartition> {
-        let mut found: Vec<TopicPartition> = partitions
-            .iter()
-            .filter_map(|(topic, partition)| {
-                let index = self.config.inputs.iter().position(|input| input == topic)?;
-                Some(TopicPartition { topic: u16::try_from(index).ok()?, partition: u32::try_from(*partition).ok()? })
-            })
-            .collect();
-        found.sort_unstable();
-        found
-    }
-
-    /// An error from the consumer: `Ok` where librdkafka deals with it by itself.
-    fn failed_poll(&mut self, error: &KafkaError) -> Result<()> {
-        let Some(code) = error.rdkafka_error_code() else { return Ok(()) };
-        let fatal = matches!(error, KafkaError::MessageConsumptionFatal(_));
-        let reason = || self.group.consumer.client().fatal_error().map_or_else(|| error.to_string(), |(_, text)| text);
-        match meaning(code) {
-            Meaning::TakenOver => {
-                let reason = format!("instance id {}: {}", self.config.instance_id, reason());
-                self.taken_over = Some(reason.clone());
-                Err(TransportError::Fenced(reason))
-            }
-            // KIP-848: a predecessor that was killed still holds the instance id, or the broker does not know what to make of a
-            // member that comes back. librdkafka gives up for good; a new consumer does not.
-            _ if fatal => {
-                tracing::warn!(target: "kafka", instance = %self.config.instance_id, reason = reason(), "the consumer failed for good; joining again");
-                self.rejoin = true;
-                Ok(())
-            }
-            Meaning::Other if matches!(code, Code::AutoOffsetReset | Code::OffsetOutOfRange) => {
-                Err(self.out_of_range())
-            }
-            Meaning::UnknownTopic => {
-                for topic in &self.config.inputs {
-                    topics::partition_count(&self.group, topic)?;
-                }
-                Ok(())
-            }
-            Meaning::NotAllowed => Err(describe("reading", error, self.group.explanation())),
-            // The client reconnects by itself; a lost membership comes back as a revocation.
-            Meaning::Transient | Meaning::StaleGroup | Meaning::Other => {
-                tracing::debug!(target: "kafka", %error, "poll");
-                Ok(())
-            }
-        }
-    }
-
-    /// Which of our partitions is meant: the error itself does not say.
-    fn out_of_range(&mut self) -> TransportError {
-        let candidates: Vec<(TopicPartition, u64)> = self.owned.sought().collect();
-        for (partition, next) in candidates {
-            let Ok(name) = self.name(partition) else { continue };
-            let Ok((earliest, end)) = topics::watermarks(&self.group, &name.0, name.1) else { continue };
-            let next = self.position(&name).unwrap_or(next);
-            if next < earliest || next > end {
-                return TransportError::OffsetOutOfRange {
-                    topic: name.0,
-                    partition: partition.partition,
-                    offset: next,
-                    earliest,
-                };
-            }
-        }
-        TransportError::Unavailable(
-            "a partition's offset was reported out of range, yet none is; seek all partitions again".to_owned(),
-        )
-    }
-
     fn position(&self, name: &(String, i32)) -> Option<u64> {
         let positions = self.group.consumer.position().ok()?;
         match positions.find_partition(&name.0, name.1)?.offset() {
             Offset::Offset(offset) => u64::try_from(offset).ok(),
             _ => None,
         }
-    }
-
-    fn offset_list(&self, offsets: &[OffsetCommit]) -> std::result::Result<TopicPartitionList, CommitOutcome> {
-        let mut list = TopicPartitionList::with_capacity(offsets.len());
-        for commit in offsets {
-            let refused = |reason: String| CommitOutcome::Fenced(reason);
-            if self.owned.get(commit.partition).is_none() {
-                return Err(refused(format!(
-                    "partition {} of input {} does not belong to member {}",
-                    commit.partition.partition, commit.partition.topic, self.config.instance_id
-                )));
-            }
-            if commit.metadata.len() > METADATA_BYTES {
-                return Err(CommitOutcome::Aborted(format!(
-                    "offset metadata of {} bytes exceeds the limit of {METADATA_BYTES}",
-                    commit.metadata.len()
-                )));
-            }
-            let (topic, partition) =
-                self.name(commit.partition).map_err(|error| CommitOutcome::Aborted(error.to_string()))?;
-            let offset = Offset::Offset(i64::try_from(commit.offset).unwrap_or(i64::MAX));
-            let mut element = list.add_partition(&topic, partition);
-            element.set_offset(offset).map_err(|error| CommitOutcome::Aborted(error.to_string()))?;
-            if !commit.metadata.is_empty() {
-                element.set_metadata(&commit.metadata);
-            }
-        }
-        Ok(list)
-    }
-
-    /// Ends the open transaction because the commit was refused before it began.
-    fn refuse(&mut self, outcome: CommitOutcome) -> CommitOutcome {
-        match self.abort() {
-            Err(TransportError::Fenced(reason)) => CommitOutcome::Fenced(reason),
-            Ok(()) | Err(_) => outcome,
-        }
-    }
-
-    /// What forbids a commit from the start.
-    fn forbidden(&mut self) -> Option<CommitOutcome> {
-        if let Err(error) = self.check_taken_over() {
-            return Some(CommitOutcome::Fenced(error.to_string()));
-        }
-        if self.unsettled {
-            return Some(CommitOutcome::Unknown("an earlier commit's outcome is unknown; settle first".to_owned()));
-        }
-        if self.left_behind || self.group.consumer.assignment_lost() {
-            return Some(CommitOutcome::Fenced("the group went on without this member".to_owned()));
-        }
-        None
     }
 }
 
@@ -452,28 +282,6 @@ impl Member for KafkaMember {
         self.producer()?.send(&append)
     }
 
-    fn commit(&mut self, offsets: &[OffsetCommit]) -> CommitOutcome {
-        if let Some(outcome) = self.forbidden() {
-            return self.refuse(outcome);
-        }
-        let list = match self.offset_list(offsets) {
-            Ok(list) => list,
-            Err(outcome) => return self.refuse(outcome),
-        };
-        let Some(metadata) = self.group.consumer.group_metadata() else {
-            return self.refuse(CommitOutcome::Fenced("the consumer has no group".to_owned()));
-        };
-        let producer = match self.producer() {
-            Ok(producer) => producer,
-            Err(error) => return CommitOutcome::Aborted(error.to_string()),
-        };
-        let offsets = (list.count() > 0).then_some(GroupOffsets { offsets: &list, group: &metadata });
-        let outcome = producer.commit(offsets);
-        self.unsettled = matches!(outcome, CommitOutcome::Unknown(_));
-        self.left_behind |= matches!(outcome, CommitOutcome::Fenced(_));
-        outcome
-    }
-
     fn abort(&mut self) -> Result<()> {
         match &mut self.producer {
             Some(producer) if !self.unsettled => producer.abort(),
@@ -481,50 +289,22 @@ impl Member for KafkaMember {
         }
     }
 
+    fn commit(&mut self, offsets: &[OffsetCommit]) -> CommitOutcome {
+        self.commit_transaction(offsets)
+    }
+
     fn commit_offsets(&mut self, offsets: &[OffsetCommit]) -> CommitOutcome {
-        if let Some(outcome) = self.forbidden() {
-            return outcome;
-        }
-        let list = match self.offset_list(offsets) {
-            Ok(list) => list,
-            Err(outcome) => return outcome,
-        };
-        if list.count() == 0 {
-            return CommitOutcome::Committed;
-        }
-        let Err(error) = self.group.consumer.commit(&list, CommitMode::Sync) else { return CommitOutcome::Committed };
-        let code = error.rdkafka_error_code().unwrap_or(Code::Unknown);
-        let reason = error.to_string();
-        match meaning(code) {
-            Meaning::TakenOver => {
-                self.taken_over = Some(reason.clone());
-                CommitOutcome::Fenced(reason)
-            }
-            Meaning::StaleGroup => {
-                self.left_behind = true;
-                CommitOutcome::Fenced(reason)
-            }
-            // Refused by the coordinator, so certain.
-            _ if matches!(
-                code,
-                Code::RebalanceInProgress | Code::OffsetMetadataTooLarge | Code::InvalidCommitOffsetSize
-            ) =>
-            {
-                CommitOutcome::Aborted(reason)
-            }
-            Meaning::NotAllowed | Meaning::UnknownTopic => CommitOutcome::Aborted(reason),
-            Meaning::Transient | Meaning::Other => CommitOutcome::Unknown(reason),
-        }
+        self.commit_plain(offsets)
     }
 
     fn settle(&mut self) -> Result<()> {
         self.check_taken_over()?;
-        if let Some((code, text)) = self.group.consumer.client().fatal_error() {
-            if meaning(code) == Meaning::TakenOver {
-                // A new producer would fence the one who took over.
-                self.taken_over = Some(text.clone());
-                return Err(TransportError::Fenced(text));
-            }
+        if let Some((code, text)) = self.group.consumer.client().fatal_error()
+            && meaning(code) == Meaning::TakenOver
+        {
+            // A new producer would fence the one who took over.
+            self.taken_over = Some(text.clone());
+            return Err(TransportError::Fenced(text));
         }
         if let Some(producer) = &mut self.producer {
             producer.restart()?;

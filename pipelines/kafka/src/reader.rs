@@ -9,7 +9,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 
 use crate::config::KafkaConfig;
-use crate::errors::{Meaning, describe, meaning};
+use crate::errors::{Meaning, damaged, describe, meaning};
 use crate::events::Quiet;
 use crate::group::list_of;
 use crate::settings;
@@ -91,7 +91,9 @@ impl KafkaReader {
             Meaning::NotAllowed => {
                 Err(describe(&format!("reading {}", self.topic), error, self.consumer.context().errors.explanation()))
             }
-            _ => {
+            Meaning::Damaged => Err(damaged(&format!("{}[{}]", self.topic, self.partition), error)),
+            Meaning::TakenOver | Meaning::Other => Err(describe(&format!("reading {}", self.topic), error, None)),
+            Meaning::Transient | Meaning::StaleGroup | Meaning::Passing => {
                 tracing::debug!(target: "kafka", %error, "poll");
                 Ok(())
             }

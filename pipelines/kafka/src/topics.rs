@@ -230,18 +230,13 @@ fn usable<I: Inquirer>(from: &I, spec: &TopicSpec) -> Result<u32> {
     let deadline = Instant::now() + CREATED;
     loop {
         let metadata = from.consumer().fetch_metadata(Some(&spec.name), REQUEST);
-        if let Ok(metadata) = &metadata {
-            if let Some(topic) =
-                metadata.topics().iter().find(|topic| topic.name() == spec.name && topic.error().is_none())
-            {
-                let led = topic
-                    .partitions()
-                    .iter()
-                    .filter(|partition| partition.leader() >= 0 && partition.error().is_none())
-                    .count();
-                if led > 0 && led == topic.partitions().len() {
-                    return Ok(u32::try_from(led).unwrap_or(u32::MAX));
-                }
+        let topic =
+            metadata.as_ref().ok().and_then(|metadata| metadata.topics().iter().find(|t| t.name() == spec.name));
+        if let Some(topic) = topic.filter(|topic| topic.error().is_none()) {
+            let all = topic.partitions();
+            let led = all.iter().filter(|partition| partition.leader() >= 0 && partition.error().is_none()).count();
+            if led > 0 && led == all.len() {
+                return Ok(u32::try_from(led).unwrap_or(u32::MAX));
             }
         }
         if Instant::now() >= deadline {

@@ -6,7 +6,7 @@ use millstream_transports::{Append, CommitOutcome, Result, Transactions, Transpo
 use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::ConsumerGroupMetadata;
-use rdkafka::error::{KafkaError, RDKafkaError, RDKafkaErrorCode as Code};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaError, RDKafkaErrorCode as Code};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
 use crate::errors::{Meaning, describe, meaning};
@@ -23,6 +23,8 @@ const COMMIT: Duration = Duration::from_secs(15);
 /// How long an abort may take, and the drain before it.
 const ABORT: Duration = Duration::from_secs(15);
 const DRAIN: Duration = Duration::from_secs(5);
+/// The same when the producer is dropped.
+const FAREWELL: Duration = Duration::from_secs(2);
 /// How long a send may wait for room in the queue.
 const ROOM: Duration = Duration::from_secs(30);
 /// Background events are served after this many records.
@@ -98,6 +100,11 @@ impl TransactionalProducer {
     /// Why this producer is finished, where another one has taken its id over.
     pub(crate) fn taken_over(&self) -> Option<&str> {
         self.taken_over.as_deref()
+    }
+
+    /// Whether a transaction is open.
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
     }
 
     /// Serves background events; cheap.
@@ -221,10 +228,10 @@ impl TransactionalProducer {
             Err(error) => return CommitOutcome::Aborted(error.to_string()),
         }
         let deadline = Instant::now() + COMMIT;
-        if let Some(offsets) = offsets {
-            if let Err(outcome) = self.add_offsets(&offsets, deadline) {
-                return outcome;
-            }
+        if let Some(offsets) = offsets
+            && let Err(outcome) = self.add_offsets(&offsets, deadline)
+        {
+            return outcome;
         }
         loop {
             let Some(producer) = &self.producer else {
@@ -306,7 +313,7 @@ impl TransactionalProducer {
         }
     }
 
-    /// Aborts the open transaction. What was sent is drained first: an abort with unsent messages is fatal in librdkafka.
+    /// Aborts the open transaction.
     pub(crate) fn abort(&mut self) -> Result<()> {
         if !self.open {
             return Ok(());
@@ -315,35 +322,38 @@ impl TransactionalProducer {
         let Some(producer) = &self.producer else {
             return self.restart();
         };
-        let drained = Instant::now() + DRAIN;
-        while producer.in_flight_count() > 0 && producer.client().fatal_error().is_none() && Instant::now() < drained {
-            producer.poll(Duration::from_millis(1));
+        let Err(error) = drain_and_abort(producer, DRAIN, ABORT) else { return Ok(()) };
+        let failed = self.note_fatal(&error);
+        if matches!(failed, TransportError::Fenced(_)) {
+            return Err(failed);
         }
-        let deadline = Instant::now() + ABORT;
-        loop {
-            match producer.abort_transaction(SLICE) {
-                Ok(()) => return Ok(()),
-                Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
-                    producer.poll(Duration::ZERO)
-                }
-                Err(error) => {
-                    let failed = self.note_fatal(&error);
-                    if matches!(failed, TransportError::Fenced(_)) {
-                        return Err(failed);
-                    }
-                    // A new producer's start aborts what its predecessor left open.
-                    return self.restart();
-                }
+        // A new producer's start aborts what its predecessor left open.
+        self.restart()
+    }
+}
+
+/// What was sent is drained first: an abort with unsent messages is fatal in librdkafka.
+fn drain_and_abort(producer: &BaseProducer<Quiet>, drain: Duration, abort: Duration) -> KafkaResult<()> {
+    let deadline = Instant::now() + drain;
+    while producer.in_flight_count() > 0 && producer.client().fatal_error().is_none() && Instant::now() < deadline {
+        producer.poll(Duration::from_millis(1));
+    }
+    let deadline = Instant::now() + abort;
+    loop {
+        match producer.abort_transaction(SLICE) {
+            Err(KafkaError::Transaction(error)) if error.is_retriable() && Instant::now() < deadline => {
+                producer.poll(Duration::ZERO);
             }
+            result => return result,
         }
     }
 }
 
-/// A record for librdkafka. Empty keys and values become null: a null value is what compaction takes for a tombstone.
+/// A record for librdkafka, which takes a time of 0 for "now" (the broker refuses negative ones): the least time is 1 ms. Empty keys and values become null: a null value is what compaction takes for a tombstone.
 pub(crate) fn record<'a>(topic: &'a str, append: &Append<'a>) -> BaseRecord<'a, [u8], [u8]> {
     let mut record = BaseRecord::to(topic)
         .partition(i32::try_from(append.partition).unwrap_or(i32::MAX))
-        .timestamp(append.timestamp_ms);
+        .timestamp(append.timestamp_ms.max(1));
     if !append.key.is_empty() {
         record = record.key(append.key);
     }
@@ -374,9 +384,11 @@ impl Transactions for TransactionalProducer {
 
 impl Drop for TransactionalProducer {
     fn drop(&mut self) {
-        if self.open {
-            // Readers of committed records would wait for the time-out otherwise.
-            let _ = self.abort();
+        if let (true, Some(producer)) = (self.open, &self.producer) {
+            // Readers of committed records would wait for the time-out otherwise. Nobody waits long for a broker that is gone.
+            if let Err(error) = drain_and_abort(producer, FAREWELL, FAREWELL) {
+                tracing::debug!(target: "kafka", id = %self.id, %error, "a transaction was left to its time-out");
+            }
         }
     }
 }

@@ -148,6 +148,7 @@ fn named(topic: usize, partition: usize) -> Option<TopicPartition> {
 }
 
 #[cfg(test)]
+#[allow(clippy::expect_used)]
 mod tests {
     use super::*;
 

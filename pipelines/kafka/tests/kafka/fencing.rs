@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use millstream_kafka::{GroupProtocol, KafkaTransport};
 use millstream_transports::{Change, CommitOutcome, Transport, TransportError};
 
+use crate::proxy::Proxy;
 use crate::support::{
     PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique, with_protocol,
 };
@@ -130,6 +131,53 @@ fn an_overslept_member_is_fenced_and_comes_back_consumer() {
     overslept("an_overslept_member_is_fenced_and_comes_back_consumer", GroupProtocol::Consumer);
 }
 
+/// A member cut off from the broker (or a process that was stopped) wakes up after its session has ended.
+fn cut_off(name: &str, protocol: GroupProtocol) {
+    let Some(mut config) = config(name) else { return };
+    let direct = with_protocol(config.clone(), protocol);
+    let proxy = Proxy::start(&config.brokers);
+    config.brokers = proxy.address();
+    let proxied = with_protocol(config, protocol);
+    let (input, output) = (topic(&direct, "input", 2), topic(&direct, "output", 1));
+    fill(&direct, &input, 0, &["a"]);
+    let group = unique("group");
+    let mut stale = join(&proxied, &group, "stale", &[&input], &[&output]);
+    stale.until("a record", |member| member.owned.len() == 2 && member.records.len() == 1);
+    stale.member.send(append(0, "k", "before")).expect("sent");
+    assert_eq!(stale.member.commit(&[commit_of(at(0, 0), 1)]), CommitOutcome::Committed);
+
+    proxy.freeze(true);
+    let mut other = join(&direct, &group, "other", &[&input], &[&output]);
+    other.until("everything", |member| member.owned.len() == 2);
+    fill(&direct, &input, 0, &["b"]);
+    other.until("the next record", |member| member.values() == ["b"]);
+    let next = other.records[0].1 + 1;
+    other.member.send(append(0, "k", "owner")).expect("sent");
+    assert_eq!(other.member.commit(&[commit_of(at(0, 0), next)]), CommitOutcome::Committed);
+    proxy.freeze(false);
+
+    // Neither with offsets nor without: the last offset is repeated, so that the group's generation is checked.
+    stale.member.send(append(0, "k", "stale")).expect("sent");
+    let outcome = stale.member.commit(&[]);
+    assert!(matches!(outcome, CommitOutcome::Fenced(_)), "{outcome:?}");
+    let _ = stale.member.send(append(0, "k", "stale"));
+    let outcome = stale.member.commit(&[commit_of(at(0, 0), next)]);
+    assert!(matches!(outcome, CommitOutcome::Fenced(_)), "{outcome:?}");
+    assert!(matches!(stale.member.commit_offsets(&[commit_of(at(0, 0), 1)]), CommitOutcome::Fenced(_)));
+    assert_eq!(contents(&direct, &output, 0), ["before", "owner"]);
+    assert_eq!(direct.committed(&group, &input, 0).expect("asked").expect("committed").offset, next);
+}
+
+#[test]
+fn a_member_that_was_cut_off_is_fenced_classic() {
+    cut_off("a_member_that_was_cut_off_is_fenced_classic", GroupProtocol::Classic);
+}
+
+#[test]
+fn a_member_that_was_cut_off_is_fenced_consumer() {
+    cut_off("a_member_that_was_cut_off_is_fenced_consumer", GroupProtocol::Consumer);
+}
+
 #[test]
 fn a_transaction_that_timed_out_is_not_committed() {
     let Some(mut config) = config("a_transaction_that_timed_out_is_not_committed") else { return };
@@ -140,18 +188,12 @@ fn a_transaction_that_timed_out_is_not_committed() {
     producer.send(append(0, "k", "late")).expect("sent");
     // The broker looks for expired transactions every 10 s by default.
     let deadline = Instant::now() + PATIENCE;
-    let probe = topic(&kafka, "probe", 1);
     fill(&kafka, &output, 0, &["probe"]);
-    drop(probe);
-    while contents_now(&kafka, &output).is_empty() {
+    while contents(&kafka, &output, 0).is_empty() {
         assert!(Instant::now() < deadline, "the open transaction still hides what follows");
         std::thread::sleep(Duration::from_millis(250));
     }
     let outcome = producer.commit();
     assert!(matches!(outcome, CommitOutcome::Fenced(_) | CommitOutcome::Aborted(_)), "{outcome:?}");
     assert_eq!(contents(&kafka, &output, 0), ["probe"]);
-}
-
-fn contents_now(kafka: &KafkaTransport, topic: &str) -> Vec<String> {
-    contents(kafka, topic, 0)
 }

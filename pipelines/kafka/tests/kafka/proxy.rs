@@ -1,4 +1,4 @@
-//! A proxy before the broker that can lose the request that ends a transaction, or its answer.
+//! A proxy before the broker that can stand still, and lose the request that ends a transaction, or its answer.
 //!
 //! Kafka's frames are a length and a body; a request's body begins with the API key and, four bytes on, the correlation id, which
 //! begins the answer. The broker names its own address in answers; the port in it is replaced by the proxy's.
@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 
 const INIT_PRODUCER_ID: i16 = 22;
 const END_TXN: i16 = 26;
@@ -25,6 +25,17 @@ pub enum Swallow {
 struct State {
     swallow: Mutex<Option<Swallow>>,
     stopped: AtomicBool,
+    frozen: Mutex<bool>,
+    thawed: Condvar,
+}
+
+impl State {
+    fn wait_while_frozen(&self) {
+        let mut frozen = self.frozen.lock().expect("not poisoned");
+        while *frozen {
+            frozen = self.thawed.wait(frozen).expect("not poisoned");
+        }
+    }
 }
 
 pub struct Proxy {
@@ -54,6 +65,12 @@ impl Proxy {
 
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// Nothing passes, in either direction, until thawed: for the broker, the client's process stands still.
+    pub fn freeze(&self, frozen: bool) {
+        *self.state.frozen.lock().expect("not poisoned") = frozen;
+        self.state.thawed.notify_all();
     }
 
     /// From the next end of a transaction on until a producer initialises.
@@ -107,6 +124,7 @@ fn pump(client: TcpStream, server: TcpStream, broker: &str, port: u16, state: &A
                 _ => {}
             }
             drop(swallow);
+            shared.wait_while_frozen();
             if !send(&mut to, &request) {
                 break;
             }
@@ -117,8 +135,10 @@ fn pump(client: TcpStream, server: TcpStream, broker: &str, port: u16, state: &A
     let (host, real) = broker.rsplit_once(':').expect("host:port");
     let named = |port: u16| [host.as_bytes(), &i32::from(port).to_be_bytes()].concat();
     let (theirs, ours) = (named(real.parse().expect("a port")), named(port));
+    let state = Arc::clone(state);
     std::thread::spawn(move || {
         while let Some(mut answer) = frame(&mut from) {
+            state.wait_while_frozen();
             if lost.lock().expect("not poisoned").contains_key(&answer[..4]) {
                 break;
             }

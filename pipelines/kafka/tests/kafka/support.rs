@@ -16,10 +16,8 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The value of a variable, or a skip by name.
 pub fn variable(test: &str, name: &str) -> Option<String> {
-    if let Ok(value) = std::env::var(name) {
-        if !value.is_empty() {
-            return Some(value);
-        }
+    if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
+        return Some(value);
     }
     let line = format!("{test}: {name} is not set");
     eprintln!("SKIPPED {line}");

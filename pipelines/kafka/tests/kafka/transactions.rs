@@ -56,8 +56,7 @@ fn an_open_transaction_hides_what_follows_it() {
     let input = topic(&kafka, "input", 1);
     let mut open = kafka.transactions(&unique("open"), vec![input.clone()]).expect("a producer");
     open.send(append(0, "k", "first")).expect("sent");
-    // The first record is in the log before the second producer's: its own commit of another partitionless round proves nothing, so
-    // wait until the uncommitted one was delivered by filling the queue's linger many times over.
+    // Long enough that the record has left the producer's queue: it must be in the log before the second one.
     std::thread::sleep(std::time::Duration::from_millis(300));
     fill(&kafka, &input, 0, &["second"]);
     assert_eq!(contents(&kafka, &input, 0), Vec::<String>::new(), "up to the last stable offset only");
@@ -112,7 +111,7 @@ fn offsets_carry_notes_outside_transactions() {
     member.until("records", |member| member.records.len() == 2);
     let note = format!("{{\"intent\":\"{}\"}}", "é".repeat(1_000));
     let commit = OffsetCommit { partition: at(0, 0), offset: 1, metadata: note.clone() };
-    assert_eq!(member.member.commit_offsets(&[commit.clone()]), CommitOutcome::Committed);
+    assert_eq!(member.member.commit_offsets(std::slice::from_ref(&commit)), CommitOutcome::Committed);
     assert_eq!(member.member.committed(at(0, 0)).expect("asked").expect("committed").metadata, note);
     let found = kafka.committed(&group, &input, 0).expect("asked").expect("committed");
     assert_eq!((found.offset, found.metadata), (1, note));
