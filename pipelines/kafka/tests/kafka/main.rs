@@ -5,6 +5,7 @@
 mod appending;
 mod checks;
 mod conformance;
+mod crash;
 mod fencing;
 mod groups;
 mod proxy;

@@ -3,10 +3,11 @@
 use millstream_kafka::{CheckError, KafkaConfig, KafkaTransport, Sasl, SaslMechanism, Secret, Security, Tls};
 use millstream_transports::{CommitOutcome, Transport};
 
-use crate::support::{append, contents, topic, unique, variable};
+use crate::support::{append, contents, skip, topic, unique, variable};
 
 fn sasl(test: &str, mechanism: SaslMechanism, password: Option<&str>) -> Option<KafkaConfig> {
     if cfg!(not(feature = "tls")) {
+        skip(test, "built without the feature tls");
         return None;
     }
     let brokers = variable(test, "KAFKA_TLS_BROKERS")?;
@@ -69,6 +70,7 @@ fn an_unknown_authority_is_a_matter_of_certificates() {
 fn a_client_certificate_lets_in() {
     let test = "a_client_certificate_lets_in";
     if cfg!(not(feature = "tls")) {
+        skip(test, "built without the feature tls");
         return;
     }
     let Some(brokers) = variable(test, "KAFKA_MTLS_BROKERS") else { return };

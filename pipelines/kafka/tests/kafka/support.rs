@@ -19,14 +19,19 @@ pub fn variable(test: &str, name: &str) -> Option<String> {
     if let Some(value) = std::env::var(name).ok().filter(|value| !value.is_empty()) {
         return Some(value);
     }
-    let line = format!("{test}: {name} is not set");
+    skip(test, &format!("{name} is not set"));
+    None
+}
+
+/// Says that a test cannot run here, and why.
+pub fn skip(test: &str, reason: &str) {
+    let line = format!("{test}: {reason}");
     eprintln!("SKIPPED {line}");
     if let Ok(path) = std::env::var("MILLSTREAM_SKIP_LOG") {
         let mut file =
             std::fs::OpenOptions::new().create(true).append(true).open(path).expect("the skip log can be opened");
         file.write_all(format!("{line}\n").as_bytes()).expect("the skip log can be written");
     }
-    None
 }
 
 /// A configuration for the plain listener with short sessions.
