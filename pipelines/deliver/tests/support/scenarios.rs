@@ -1,7 +1,5 @@
 //! What every warehouse must do, asked with the same SQL.
 
-use std::sync::Arc;
-
 use millstream_deliver::{DeliverError, Intent};
 use millstream_schemas::{Rejected, frame, purposes};
 use millstream_transports::Fault;
@@ -216,7 +214,8 @@ pub fn consent_is_enforced(engine: &impl Engine) {
     assert_eq!((deliverer.stats().rows(), deliverer.stats().filtered()), (2, 3));
 }
 
-/// Faults of the log at every commit and poll, dead processes, lost answers: every row is in the sink once, in the end.
+/// Two workers that come, die and share partitions, faults of the log at every commit and poll, lost answers of the sink: every
+/// row is in the sink once, in the end.
 pub fn every_row_once_whatever_fails(engine: &impl Engine, seed: u64) {
     let world = World::new();
     let faults = [
@@ -234,13 +233,20 @@ pub fn every_row_once_whatever_fails(engine: &impl Engine, seed: u64) {
     };
     let (mut sessions, mut bad) = (0i64, 0);
     for _life in 0..6 {
-        let trouble = if below(2) == 0 { Trouble::BeforeInsert } else { Trouble::AfterInsert };
-        let sink = Arc::new(Troubled::new(engine.sink(), trouble));
-        sink.after.store(below(6) as i64, std::sync::atomic::Ordering::Relaxed);
-        let mut config = world.config();
-        config.limits.max_rows = 3;
-        let mut deliverer = world.deliverer(sink, config);
-        for _ in 0..below(25) {
+        let mut workers: Vec<_> = ["worker-1", "worker-2"]
+            .into_iter()
+            .take(1 + below(2) as usize)
+            .map(|name| {
+                let trouble = if below(2) == 0 { Trouble::BeforeInsert } else { Trouble::AfterInsert };
+                let sink = Troubled::new(engine.sink(), trouble);
+                sink.after.store(below(6) as i64, std::sync::atomic::Ordering::Relaxed);
+                let mut config = world.config();
+                config.instance_id = name.to_owned();
+                config.limits.max_rows = 3;
+                world.deliverer(sink, config)
+            })
+            .collect();
+        for _ in 0..below(40) {
             if below(3) == 0 {
                 let mut puts: Vec<Put<'_>> = Vec::new();
                 for _ in 0..=below(5) {
@@ -255,7 +261,8 @@ pub fn every_row_once_whatever_fails(engine: &impl Engine, seed: u64) {
                 world.append(&puts);
             }
             world.log.faults().plan(below(u64::MAX), &faults);
-            world.step(&mut deliverer).unwrap();
+            let turn = below(workers.len() as u64) as usize;
+            world.step(&mut workers[turn]).unwrap();
             world.log.faults().clear();
         }
     }

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use millstream_deliver::{BatchLimits, DeliverConfig, DeliverError, Deliverer, Sink};
+use millstream_runtime::Clock as _;
 use millstream_schemas::topics::{Partitions, TOPICS};
-use millstream_transports::memory::MemoryLog;
-use millstream_transports::{Append, Batch, Committed, Retention, TopicSpec, Transport};
+use millstream_transports::memory::{MemoryLog, MemorySync};
+use millstream_transports::{Append, Batch, Clock, Committed, LocalOptions, Retention, TopicSpec, Transport};
 
 use super::HandClock;
 
@@ -25,7 +26,11 @@ pub type Put<'a> = (&'a str, u32, Vec<u8>);
 
 impl World {
     pub fn new() -> Self {
-        let log = MemoryLog::new();
+        let clock = Arc::new(HandClock::new());
+        // Sessions time out by the same clock: a worker that is not stepped for long loses what it owns.
+        let hand = clock.clone();
+        let options = LocalOptions { clock: Clock::new(move || hand.now_ms()), ..LocalOptions::default() };
+        let log = MemoryLog::with_options(options, MemorySync::Immediate);
         let topics: Vec<TopicSpec> = TOPICS
             .iter()
             .map(|topic| TopicSpec {
@@ -35,7 +40,7 @@ impl World {
             })
             .collect();
         log.ensure_topics(&topics).unwrap();
-        Self { log, clock: Arc::new(HandClock::new()), transactions: AtomicU64::new(0) }
+        Self { log, clock, transactions: AtomicU64::new(0) }
     }
 
     /// Appends in one transaction, so that offsets have gaps as everywhere.
