@@ -13,6 +13,9 @@ const MINUTE_MS: i64 = 60_000;
 const KINDS: [&str; 8] =
     ["page_view", "page_ping", "product_view", "search", "add_to_cart", "checkout_step", "purchase", "refund"];
 
+/// What the shop has set, before the first event.
+const SETTINGS: [&str; 3] = ["{}", "{\"session_source\":\"tracker\"}", "{\"new_session_on_campaign\":true}"];
+
 /// One thing that happens to a source.
 #[derive(Debug, Clone)]
 enum Step {
@@ -23,6 +26,8 @@ enum Step {
 #[derive(Debug, Clone)]
 struct Scenario {
     partitions: u32,
+    /// Index into [`SETTINGS`].
+    settings: usize,
     sources: Vec<Vec<Step>>,
     /// Which source goes next; a watermark where it is beyond the sources.
     turns: Vec<u8>,
@@ -43,8 +48,10 @@ fn scenario() -> impl Strategy<Value = Scenario> {
         1 => (0..3u8).prop_map(|user| Step::Move { user }),
     ];
     let sources = prop::collection::vec(prop::collection::vec(step, 1..14), 1..4);
-    (1..5u32, sources, prop::collection::vec(0..5u8, 60)).prop_map(|(partitions, sources, turns)| Scenario {
+    let turns = prop::collection::vec(0..5u8, 60);
+    (1..5u32, 0..SETTINGS.len(), sources, turns).prop_map(|(partitions, settings, sources, turns)| Scenario {
         partitions,
+        settings,
         sources,
         turns,
     })
@@ -98,11 +105,14 @@ fn write(world: &mut World, source: usize, at: usize, step: &Step, user: &mut Op
             // An order belongs to one source here; two devices that tell of one order are the orders' own test.
             let order_id = matches!(kind, "purchase" | "refund").then(|| format!("s{source}-o{order}"));
             let refund_id = (kind == "refund").then(|| format!("s{source}-r{order}"));
+            let tracker = format!("t{}", minute / 150);
             let event = Event {
                 site: SITE,
                 event_id: &event_id,
                 event_type: kind,
                 event_time: minute * MINUTE_MS,
+                tracker_session_id: Some(&*tracker).filter(|_| order > 0),
+                utm_campaign: [None, None, Some("spring"), Some("summer")][at % 4],
                 consent,
                 source: Some(source_id(source)),
                 person: Some(person(source, *user)),
@@ -147,6 +157,7 @@ fn write(world: &mut World, source: usize, at: usize, step: &Step, user: &mut Op
 
 fn run(scenario: &Scenario, schedule: Option<&Schedule>) -> World {
     let mut world = World::new(scenario.partitions);
+    world.settings(SETTINGS[scenario.settings]);
     let mut at = vec![0; scenario.sources.len()];
     let mut users = vec![None; scenario.sources.len()];
     let mut watermark_ms = 0;
@@ -176,6 +187,7 @@ fn run(scenario: &Scenario, schedule: Option<&Schedule>) -> World {
 /// Every source belongs to its last person from the start.
 fn oracle(scenario: &Scenario) -> World {
     let mut world = World::new(scenario.partitions);
+    world.settings(SETTINGS[scenario.settings]);
     for (source, steps) in scenario.sources.iter().enumerate() {
         let mut user = last_user(steps);
         for (at, step) in steps.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! The stage against its promises.
 
 mod convergence;
+mod data;
 mod records;
 mod world;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream_runtime::{Outputs, Stage, StageFactory};
-use millstream_schemas::{Event, HandOver, Id, OrderEntry, Record, SourceMoved, Watermark};
+use millstream_schemas::{Control, Event, HandOver, Id, OrderEntry, Record, SourceMoved, Watermark};
 use millstream_transports::{RecordRef, Retention, TopicSpec, partition_for};
 
 use crate::factory::OUT_EVENTS;
@@ -89,6 +89,14 @@ impl World {
         self.append(from, &moved.from_person.0.to_be_bytes(), framed(moved));
         if from != to {
             self.append(to, &moved.to_person.0.to_be_bytes(), framed(moved));
+        }
+    }
+
+    /// A copy of the shop's settings into every partition.
+    pub fn settings(&mut self, body: &str) {
+        for partition in 0..self.partitions {
+            let control = Control { number: 1, kind: "site_config", site: SITE, effective_at: 0, body };
+            self.append(partition, &[], framed(&control));
         }
     }
 
