@@ -85,11 +85,27 @@ pub(crate) fn partition_count<I: Inquirer>(from: &I, topic: &str) -> Result<u32>
 }
 
 /// The earliest offset and the last stable one (the consumer reads committed records, and watermarks follow that).
+///
+/// Right after a topic is made or a broker restarts, what the cluster says of leaders is ahead of the leaders themselves; that passes
+/// within moments, so it is asked again.
 pub(crate) fn watermarks<I: Inquirer>(from: &I, topic: &str, partition: i32) -> Result<(u64, u64)> {
-    let (low, high) = from.consumer().fetch_watermarks(topic, partition, REQUEST).map_err(|error| {
-        describe(&format!("asking for the ends of {topic}[{partition}]"), &error, from.explanation())
-    })?;
-    Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0)))
+    let deadline = Instant::now() + REQUEST;
+    loop {
+        match from.consumer().fetch_watermarks(topic, partition, REQUEST) {
+            Ok((low, high)) => return Ok((u64::try_from(low).unwrap_or(0), u64::try_from(high).unwrap_or(0))),
+            Err(error) => {
+                let passes = matches!(
+                    error.rdkafka_error_code(),
+                    Some(Code::NotLeaderForPartition | Code::LeaderNotAvailable | Code::ReplicaNotAvailable)
+                );
+                if !passes || Instant::now() >= deadline {
+                    let doing = format!("asking for the ends of {topic}[{partition}]");
+                    return Err(describe(&doing, &error, from.explanation()));
+                }
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+    }
 }
 
 /// The group's committed position, waiting while a transaction is pending on it.
