@@ -40,7 +40,7 @@ mod stats;
 pub mod views;
 
 pub use batch::BatchId;
-pub use clickhouse::{ClickHouse, ClickHouseConfig, ClickHouseSink};
+pub use clickhouse::{ClickHouse, ClickHouseConfig, ClickHouseError, ClickHouseSink};
 pub use config::{BatchLimits, DeliverConfig};
 pub use deliverer::{Deliverer, Step};
 pub use error::DeliverError;

@@ -6,3 +6,4 @@ mod clickhouse;
 mod limits;
 #[path = "../support/mod.rs"]
 mod support;
+mod tls;
