@@ -113,8 +113,7 @@ mod tests {
     fn odd_numbers_stay_in_bounds() {
         for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, -1.0, f32::MAX] {
             let score = Heuristic.score(&Features([value; FEATURE_COUNT]));
-            assert!(score.p.is_nan() || (0.0..=1.0).contains(&score.p));
+            assert!((0.0..=1.0).contains(&score.p), "{value}: {}", score.p);
         }
-        assert!(!Heuristic.score(&Features([f32::MAX; FEATURE_COUNT])).p.is_nan());
     }
 }

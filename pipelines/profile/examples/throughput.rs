@@ -37,7 +37,7 @@ fn main() {
         // So many minutes in all; one in twenty comes up to five seconds late.
         let mut time_ms = 1_700_000_000_000 + (offset * minutes * 60_000 / events) as i64;
         let late = next(&mut random);
-        if late % 20 == 0 {
+        if late.is_multiple_of(20) {
             time_ms -= (late >> 8) as i64 % 5_000;
         }
         let event_id = format!("{:032x}", u128::from(next(&mut random)) << 64 | u128::from(offset));
