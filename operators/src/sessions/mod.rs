@@ -12,7 +12,8 @@
 //! has passed last event + gap; a tracker session by the watermark alone. A late event may prolong and so re-open it.
 //!
 //! It is freed when the watermark has passed last event + gap + horizon (and some slack): no event that could amend it can be
-//! accepted any more. A tracker's session id that returns after that long begins the key anew.
+//! accepted any more. A tracker's session id that returns later than gap + horizon after the last event begins the key anew; within
+//! that it goes on, so that such a session is kept for one horizon more.
 //!
 //! Needs the purpose *analytics*. Refunds, offline orders and spend are no visits.
 
@@ -72,9 +73,16 @@ impl Rules {
         session.last.time_ms.saturating_add(self.gap_ms)
     }
 
+    /// Whether an event of this time with the session's own tracker id does not belong to it any more.
+    pub fn begins_anew(&self, session: &Session, time_ms: i64) -> bool {
+        time_ms > self.closes_at_ms(session).saturating_add(self.horizon_ms)
+    }
+
     /// When nothing can amend it any more.
     pub fn frees_at_ms(&self, session: &Session) -> i64 {
-        self.closes_at_ms(session).saturating_add(self.horizon_ms).saturating_add(SLACK_MS)
+        let longer_ms = if session.by_tracker { self.horizon_ms } else { 0 };
+        let over_ms = self.closes_at_ms(session).saturating_add(self.horizon_ms).saturating_add(SLACK_MS);
+        over_ms.saturating_add(longer_ms)
     }
 }
 

@@ -25,7 +25,7 @@ pub fn on_event(
 ) -> Option<i64> {
     let list = &mut sessions.list;
     let at = if rules.by_tracker && seen.event.tracker_session_id.is_some() {
-        place_by_tracker(list, seen, changes)
+        place_by_tracker(list, seen, rules, changes)
     } else if rules.by_campaign {
         campaign::place(sessions, seen, rules, changes);
         settle_closing(&mut sessions.list, rules, watermark_ms, changes);
@@ -37,13 +37,18 @@ pub fn on_event(
     list.get(at).map(|session| due_ms(session, rules))
 }
 
-fn place_by_tracker(list: &mut List, seen: &Seen<'_>, changes: &mut Changes) -> usize {
+fn place_by_tracker(list: &mut List, seen: &Seen<'_>, rules: &Rules, changes: &mut Changes) -> usize {
     let rescore = propensity::reaches(seen.event, seen.kind);
     let id = Session::id_of(seen, true);
     changes.touch(id, rescore);
     let Some(at) = list.iter().rposition(|session| session.id == id) else {
         return insert(list, Arc::new(Session::of(seen, true)));
     };
+    // Decided from the events alone: whether the watermark has freed the session yet depends on how inputs interleaved.
+    if list.get(at).is_some_and(|session| rules.begins_anew(session, seen.order.time_ms)) {
+        list.remove(at);
+        return insert(list, Arc::new(Session::of(seen, true)));
+    }
     if let Some(session) = list.get_mut(at) {
         Arc::make_mut(session).add(seen);
     }

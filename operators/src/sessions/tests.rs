@@ -321,3 +321,19 @@ fn single_events_stay_bounded() {
     assert_eq!((sessions.list.len(), sessions.list[0].events), (1, 2_000));
     assert!(sessions.list.len() <= SESSIONS_PER_SOURCE);
 }
+
+#[test]
+fn a_trackers_id_that_returns_after_gap_and_horizon_begins_anew_freed_or_not() {
+    let visit = |id, minute| Told { tracker: Some("t".to_owned()), ..page_view(id, minute) };
+    let limit = 30 + 24 * 60;
+    let spans = |told: &[Told]| {
+        let (out, _) = run(told, &TRACKER, i64::MIN);
+        let rows = out.current("sessions");
+        rows.values().map(|body| decode::<Record<'_>>(body).duration_ms / MINUTE_MS).collect::<Vec<_>>()
+    };
+    assert_eq!(spans(&[visit("a", 0), visit("b", limit)]), [limit]);
+    assert_eq!(spans(&[visit("a", 0), visit("b", limit + 1)]), [0]);
+    // What may still be joined is still there, however late it comes within the horizon.
+    let (_, sessions) = run(&[visit("a", 0)], &TRACKER, i64::MIN);
+    assert!(TRACKER.frees_at_ms(&sessions.list[0]) > (limit + 24 * 60) * MINUTE_MS);
+}
