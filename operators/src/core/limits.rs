@@ -24,6 +24,9 @@ pub const HELD_BYTES_PER_TASK: usize = 64 * 1024 * 1024;
 pub const ADDRESS_BYTES: usize = 2_048;
 /// Any other text is kept up to this many bytes.
 pub const TEXT_BYTES: usize = 256;
+/// Timers that one announced watermark fires; of more, the rest fires with the announcements that follow, in the same order. A
+/// watermark that leaps days ahead would else close everybody's session in one transaction.
+pub const TIMERS_PER_RECORD: usize = 50_000;
 /// How long an order or refund can be revised, by watermark.
 pub const ORDER_RETENTION_MS: i64 = 400 * 86_400_000;
 /// Sessions stay this much longer than gap and horizon: an event within the horizon may wait in the collector before it is appended.

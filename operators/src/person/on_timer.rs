@@ -8,14 +8,17 @@ use crate::core::{Context, Sink};
 use crate::sessions::{self, Rules};
 
 impl People {
-    /// Fires everything that was due before `cx.watermark_ms`. Records are computed as of their due times.
-    pub fn on_watermark(&mut self, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
-        while let Some((due_ms, id)) = self.timers.pop_before(cx.watermark_ms) {
+    /// Fires what was due before `cx.watermark_ms`, at most `most` timers. Records are computed as of their due times. Returns
+    /// whether more may be due.
+    pub fn on_watermark(&mut self, most: usize, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) -> bool {
+        for _ in 0..most {
+            let Some((due_ms, id)) = self.timers.pop_before(cx.watermark_ms) else { return false };
             // One that was superseded, or whose person has gone, fires for nothing.
             if self.entries.get(id).is_some_and(|person| person.armed_ms == due_ms) {
                 self.fire(id, env, cx, sink);
             }
         }
+        true
     }
 
     fn fire(&mut self, id: u128, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {

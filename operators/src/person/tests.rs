@@ -109,7 +109,9 @@ impl House {
     fn watermark(&mut self, watermark_ms: i64) {
         self.offset += 1;
         let env = Env { sites: &self.sites, scorer: &Heuristic };
-        self.people.on_watermark(env, &context(self.offset, watermark_ms, watermark_ms, ""), &mut self.out);
+        while self.people.on_watermark(7, env, &context(self.offset, watermark_ms, watermark_ms, ""), &mut self.out) {
+            self.offset += 1;
+        }
     }
 
     fn moved_here(&mut self) {
@@ -178,6 +180,28 @@ fn a_long_lived_persons_state_stays_bounded_and_goes_in_the_end() {
         })
         .count();
     assert_eq!(open, 0);
+}
+
+#[test]
+fn so_many_timers_fire_at_once_and_the_rest_in_the_same_order() {
+    let (mut house, mut all) = (House::new(), House::new());
+    for n in 0..20 {
+        let told = view(&format!("{n:02}"), n);
+        let event = Event { source: Some(Id(n as u128)), person: Some(Id(n as u128)), ..told.event() };
+        house.event(&event);
+        all.event(&event);
+    }
+    let before = house.out.rows.len();
+    let cx = context(99, 600 * MINUTE_MS, 600 * MINUTE_MS, "");
+    let mut closed = Vec::new();
+    for more in [true, true, false] {
+        let env = Env { sites: &house.sites, scorer: &Heuristic };
+        assert_eq!(house.people.on_watermark(8, env, &cx, &mut house.out), more);
+        closed.push(house.out.rows.len() - before);
+    }
+    assert_eq!(closed, [8, 16, 20]);
+    assert!(!all.people.on_watermark(100, Env { sites: &all.sites, scorer: &Heuristic }, &cx, &mut all.out));
+    assert_eq!(house.out.rows, all.out.rows);
 }
 
 #[test]

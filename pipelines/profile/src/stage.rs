@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use millstream_operators::core::context::Rejection;
+use millstream_operators::core::limits::TIMERS_PER_RECORD;
 use millstream_operators::core::watermark::WatermarkGate;
 use millstream_operators::core::{Context, UndoMap};
 use millstream_operators::orders::Orders;
@@ -24,6 +25,9 @@ pub struct ProfileStage {
     orders: Orders,
     sites: Sites,
     gate: WatermarkGate,
+    /// Whether timers may be due that the last announcement was not let fire, now and as of the last commit.
+    behind: bool,
+    behind_committed: bool,
     /// Numbers of control records taken in: one that was copied twice counts once. By site.
     control_numbers: UndoMap<u128, i64>,
 }
@@ -53,6 +57,8 @@ impl ProfileStage {
             orders: Orders::new(),
             sites: Sites::new(),
             gate: WatermarkGate::new(),
+            behind: false,
+            behind_committed: false,
             control_numbers: UndoMap::new(),
         }
     }
@@ -113,11 +119,12 @@ impl ProfileStage {
             .announce(watermark.upstream, watermark.upstreams, watermark.time)
             .map_err(|error| Bad::Watermark(error.to_string()))?;
         let now_ms = self.gate.current_ms();
-        if now_ms > before_ms {
+        // Timers left over wait for the next announcement: fired with an event, a session could have two records of one revision.
+        if now_ms > before_ms || self.behind {
             let cx = self.context(record, now_ms, "");
             let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
             let mut sink = OutputSink { config: &self.config, record, out };
-            self.people.on_watermark(env, &cx, &mut sink);
+            self.behind = self.people.on_watermark(TIMERS_PER_RECORD, env, &cx, &mut sink);
             self.orders.on_watermark(now_ms);
         }
         Ok(())
@@ -211,6 +218,7 @@ impl Stage for ProfileStage {
         self.sites.commit();
         self.gate.commit();
         self.control_numbers.commit();
+        self.behind_committed = self.behind;
     }
 
     fn undo_epoch(&mut self) {
@@ -219,6 +227,7 @@ impl Stage for ProfileStage {
         self.sites.undo();
         self.gate.undo();
         self.control_numbers.undo();
+        self.behind = self.behind_committed;
     }
 
     fn state_keys(&self) -> usize {
