@@ -120,7 +120,7 @@ impl ClickHouse {
                 for column in schema.fields.iter().map(|field| field.name).chain(log) {
                     if !columns.contains(&(table, column)) {
                         problems.push(format!(
-                            "column {database}.{table}.{column} does not exist; run `millstream migrate`"
+                            "column {database}.{table}.{column} does not exist: the table is of another version than this binary"
                         ));
                     }
                 }
