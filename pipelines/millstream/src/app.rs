@@ -68,7 +68,7 @@ impl App {
     /// Where the log refuses.
     pub fn start_ingest(&self, services: &mut Services) -> Result<IngestFactory, Failure> {
         let ingest = self.ingest();
-        services.start_stage(&self.config, &self.transport, Arc::new(ingest.clone()), &self.clock, "ingest")?;
+        services.start_stage(&self.config, &self.transport, Arc::new(ingest.clone()), &self.clock)?;
         Ok(ingest)
     }
 
@@ -77,7 +77,7 @@ impl App {
     /// # Errors
     /// Where the log refuses.
     pub fn start_profile(&self, services: &mut Services) -> Result<(), Failure> {
-        services.start_stage(&self.config, &self.transport, Arc::new(self.profile()), &self.clock, "profile")?;
+        services.start_stage(&self.config, &self.transport, Arc::new(self.profile()), &self.clock)?;
         Ok(())
     }
 

@@ -62,7 +62,7 @@ pub fn deliver_config(
     };
     let required_purposes =
         section.purposes.iter().filter_map(|name| purposes::parse(name)).fold(0, |all, bit| all | bit);
-    let base = DeliverConfig::new(sink, format!("{sink}-0"), limits);
+    let base = DeliverConfig::new(sink, config.instance_name(), limits);
     Ok(DeliverConfig {
         group: format!("{}{}", config.namespace, base.group),
         topic_prefix: config.namespace.clone(),

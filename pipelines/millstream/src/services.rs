@@ -73,7 +73,6 @@ impl Services {
         transport: &Arc<dyn Transport>,
         factory: Arc<dyn StageFactory>,
         clock: &Arc<dyn Clock>,
-        instance: &str,
     ) -> Result<(), WorkerError> {
         let name = factory.name();
         let mut workers = Vec::new();
@@ -84,7 +83,7 @@ impl Services {
                 Arc::clone(clock),
                 WorkerConfig {
                     namespace: config.namespace.clone(),
-                    instance_id: format!("{instance}-{index}"),
+                    instance_id: format!("{}-{index}", config.instance_name()),
                     limits: EpochLimits { max_ms: config.epoch_max_ms, ..EpochLimits::default() },
                     tick_after_ms: config.live.then_some(TICK_AFTER_MS),
                     max_poisoned: MAX_POISONED,

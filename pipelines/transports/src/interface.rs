@@ -203,6 +203,11 @@ pub trait Transport: Send + Sync {
 
     /// A group's committed position; `None` where it never committed.
     fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>>;
+
+    /// Applies retention as of `now_ms`, where that is this process's task: the embedded log's. A broker does it by itself.
+    fn apply_retention(&self, _now_ms: i64) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Consumes its share of a group's partitions and commits outputs and offsets together.

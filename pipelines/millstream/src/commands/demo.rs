@@ -54,7 +54,7 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
             return Err(Failure::new("a service ended; see the log above"));
         }
         // Read before real time begins, so that the same seed gives the same numbers.
-        let shop = summary::read(&app.warehouse(), sent.events, sent.refused_requests)?;
+        let shop = summary::read(&app.warehouse(), &sent)?;
         clock.release();
         let topic = topology::name(&app.config, "scores.propensity");
         let latencies_ms = latency::probe(app.transport.as_ref(), &topic, &sender)?;

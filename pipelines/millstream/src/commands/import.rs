@@ -23,6 +23,8 @@ use crate::topology;
 pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
     // History brings its own time: nobody else may let it pass.
     config.live = false;
+    // A member of its own: services under this machine's name may run beside it.
+    config.instance = format!("{}-import", config.instance_name());
     let mapping = Mapping::load(&args.mapping)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;

@@ -19,7 +19,9 @@ pub fn run(config: &Config) -> Result<(), Failure> {
             let migrated = ClickHouse::new(&config.clickhouse)?.migrate()?;
             tell(&format!(
                 "{}: {} migrations applied, version {}",
-                config.clickhouse.database, migrated.applied.len(), migrated.version
+                config.clickhouse.database,
+                migrated.applied.len(),
+                migrated.version
             ));
         }
     }

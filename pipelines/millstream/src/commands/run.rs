@@ -1,6 +1,7 @@
 //! `millstream run`, `collect`, `deliver`: services until a signal.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream_runtime::{Clock, SystemClock};
@@ -13,6 +14,9 @@ use crate::http::{self, Listeners};
 use crate::metrics::ProcessMetrics;
 use crate::progress::tell;
 use crate::services::Services;
+
+/// Between two rounds of retention.
+const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
 /// Runs the named services (all where none is named) until SIGTERM or Ctrl-C, then drains.
 ///
@@ -34,12 +38,32 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
         process.run(&stages, ingest.as_ref(), delivery.as_deref(), stop);
         Ok(())
     });
+    start_retention(&app, &mut running);
     if wanted(Service::Collect) {
         start_http(&app, &mut running)?;
     }
     wait_for_signal(&running)?;
     tell("stopping: finishing requests and epochs");
     running.stop().map_err(Failure::new)
+}
+
+/// Applies the log's retention now and then, where it is set and nobody else does it.
+fn start_retention(app: &App, running: &mut Services) {
+    if app.config.retention_hours == 0 {
+        return;
+    }
+    let (transport, clock) = (Arc::clone(&app.transport), Arc::clone(&app.clock));
+    running.start("retention", move |stop| {
+        let mut next = clock.monotonic();
+        while !stop.load(Ordering::Acquire) {
+            if clock.monotonic() >= next {
+                next = clock.monotonic() + RETENTION_EVERY;
+                transport.apply_retention(clock.now_ms()).map_err(|error| error.to_string())?;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    });
 }
 
 /// Starts the collector's HTTP service.

@@ -47,6 +47,9 @@ pub struct Config {
     pub warehouse: WarehouseKind,
     /// Prefix of topics and groups, such as `staging.`; empty for none.
     pub namespace: String,
+    /// This process's name within its consumer groups: a process that comes back under the same name within the session timeout
+    /// keeps its partitions, two at once fence each other. Empty: the machine's host name.
+    pub instance: String,
     /// Partitions of every input topic. It can never change within a namespace.
     pub partitions: u32,
     /// Whether events are collected live: only then does time pass while nothing comes.
@@ -78,6 +81,7 @@ impl Default for Config {
             transport: TransportKind::Embedded,
             warehouse: WarehouseKind::Embedded,
             namespace: String::new(),
+            instance: String::new(),
             partitions: 4,
             live: true,
             workers: 1,
@@ -90,6 +94,18 @@ impl Default for Config {
             deliver: DeliverSection::default(),
             sites: vec![SiteSection::demo()],
         }
+    }
+}
+
+impl Config {
+    /// The process's name within its consumer groups.
+    pub fn instance_name(&self) -> String {
+        if !self.instance.is_empty() {
+            return self.instance.clone();
+        }
+        let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+        let host = host.trim();
+        if host.is_empty() { "millstream".to_owned() } else { host.to_owned() }
     }
 }
 

@@ -31,6 +31,7 @@ const CHECKS: &[Check] = &[
     (&["collect", "max_event_bytes"], |config| outside(config.collect.max_event_bytes, 256, 900 << 10)),
     (&["sites", "write_keys"], bad_keys),
     (&["sites", "name"], bad_names),
+    (&["sites", "settings"], bad_settings),
 ];
 
 pub(super) fn first_problem(config: &Config) -> Option<Problem> {
@@ -89,5 +90,14 @@ fn bad_names(config: &Config) -> Option<String> {
             return Some(format!("site name `{name}` needs 1 to 64 letters, digits, `-`, `_`, `.`"));
         }
         (!seen.insert(name)).then(|| format!("two sites are called `{name}`"))
+    })
+}
+
+/// The settings as tasks will read them from the log: what they would refuse there is refused here.
+fn bad_settings(config: &Config) -> Option<String> {
+    config.sites.iter().find_map(|site| {
+        let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
+        let refused = millstream_operators::site::Sites::default().apply(&site.name, 1, 0, &body).err()?;
+        Some(format!("settings of site `{}`: {refused}", site.name))
     })
 }

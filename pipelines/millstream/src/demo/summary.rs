@@ -1,10 +1,12 @@
 //! What the demo says at its end.
 
+use millstream_simulator::Totals;
 use millstream_warehouse::Warehouse;
 use serde::Serialize;
 
 use crate::demo::latency::quantile;
 use crate::demo::quality::{Scored, auc, base_rate};
+use crate::demo::traffic::Sent;
 use crate::error::Failure;
 
 /// Scores are judged at the first one that has seen this many events of its session.
@@ -36,6 +38,30 @@ impl Latency {
     }
 }
 
+/// What the simulator knows to have happened. Visitors who refuse consent and robots that say so are in it, not in the tables.
+#[derive(Debug, Serialize)]
+pub struct Truth {
+    /// Sessions of people.
+    pub sessions: u64,
+    /// Those that bought.
+    pub conversions: u64,
+    /// Orders.
+    pub orders: u64,
+    /// Their amount, minor units.
+    pub revenue_minor: i64,
+}
+
+impl Truth {
+    fn of(totals: &Totals) -> Self {
+        Self {
+            sessions: totals.sessions,
+            conversions: totals.buying_sessions,
+            orders: totals.orders,
+            revenue_minor: totals.order_amount_minor,
+        }
+    }
+}
+
 /// The summary; `--json` prints it under these names.
 #[derive(Debug, Serialize)]
 pub struct Summary {
@@ -55,6 +81,8 @@ pub struct Summary {
     pub orders: u64,
     /// Their amount, minor units.
     pub revenue_minor: i64,
+    /// The simulator's truth beside it.
+    pub truth: Truth,
     /// Sessions with a score.
     pub scored_sessions: u64,
     /// AUC of the heuristic's score after three events, for sessions that had not bought by then.
@@ -75,7 +103,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// Where a query fails.
-pub fn read(warehouse: &Warehouse, sent: u64, refused_requests: u64) -> Result<Summary, Failure> {
+pub fn read(warehouse: &Warehouse, sent: &Sent) -> Result<Summary, Failure> {
     let number = |sql: &str| -> Result<u64, Failure> {
         let rows = warehouse.rows(sql)?;
         let text = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
@@ -83,8 +111,9 @@ pub fn read(warehouse: &Warehouse, sent: u64, refused_requests: u64) -> Result<S
     };
     let scored = judged(warehouse)?;
     Ok(Summary {
-        sent,
-        refused_requests,
+        sent: sent.events,
+        refused_requests: sent.refused_requests,
+        truth: Truth::of(&sent.truth.totals),
         events: number("select count(*) from events")?,
         sessions: number("select count(*) from sessions_current")?,
         open_sessions: number("select count(*) from sessions_current where state = 'open'")?,
@@ -155,13 +184,17 @@ impl Summary {
         let mut lines = vec![
             String::new(),
             format!("  events sent          {:>10}   accepted {}", self.sent, self.events),
-            format!("  sessions             {:>10}   open {}", self.sessions, self.open_sessions),
             format!(
-                "  conversions          {:>10}   orders {}, revenue {}.{:02}",
-                self.conversions,
+                "  sessions             {:>10}   open {}; simulated {}",
+                self.sessions, self.open_sessions, self.truth.sessions
+            ),
+            format!("  conversions          {:>10}   simulated {}", self.conversions, self.truth.conversions),
+            format!(
+                "  orders               {:>10}   revenue {}, simulated {} with {}",
                 self.orders,
-                self.revenue_minor / 100,
-                self.revenue_minor % 100
+                major(self.revenue_minor),
+                self.truth.orders,
+                major(self.truth.revenue_minor)
             ),
             format!("  sessions scored      {:>10}   by `{}`", self.scored_sessions, self.model),
             format!("  AUC after 3 events   {:>10}   base rate {}", share(self.auc), share(self.base_rate)),
@@ -182,4 +215,9 @@ impl Summary {
         lines.push(format!("  took                 {:>9.1}s", self.seconds));
         lines.join("\n")
     }
+}
+
+/// Minor units of a currency with two digits, which the simulated shop has.
+fn major(minor: i64) -> String {
+    format!("{}.{:02}", minor / 100, minor % 100)
 }

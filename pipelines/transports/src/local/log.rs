@@ -248,4 +248,8 @@ impl<S: Store> Transport for LocalLog<S> {
         let place = self.handle.partition(topic, partition)?;
         self.handle.committed_in(group, &place)
     }
+
+    fn apply_retention(&self, now_ms: i64) -> Result<()> {
+        self.trim(now_ms).map(drop)
+    }
 }
