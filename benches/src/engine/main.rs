@@ -9,6 +9,8 @@
 )]
 
 mod cpu;
+#[cfg(feature = "kafka")]
+mod hops;
 mod steps;
 mod traffic;
 mod whole;
@@ -38,6 +40,10 @@ pub struct Options {
     /// Only one JSON object.
     #[arg(long)]
     pub json: bool,
+    /// A broker: also measures the same traffic through Kafka (feature `kafka`).
+    #[cfg(feature = "kafka")]
+    #[arg(long)]
+    pub kafka: Option<String>,
 }
 
 fn main() {
@@ -71,4 +77,14 @@ fn main() {
     println!("  log, epochs, undo        {:>6} ns/event", total.saturating_sub(steps.ingest_ns + steps.profile_ns));
     println!("  whole                    {total:>6} ns/event = {} events/s/core", 1_000_000_000 / total.max(1));
     println!("  outputs                  {:?}", whole.outputs);
+    #[cfg(feature = "kafka")]
+    if let Some(brokers) = &options.kafka {
+        let hops = hops::measure(&options, brokers);
+        println!("through Kafka ({brokers}), whole process with librdkafka's threads, broker apart");
+        println!(
+            "  whole                    {:>6} ns/event CPU, {} events/s of wall time",
+            hops.cpu_ns, hops.events_per_second
+        );
+        println!("  two hops add             {:>6} ns/event CPU", hops.cpu_ns.saturating_sub(total));
+    }
 }

@@ -39,9 +39,10 @@ pub fn factories(partitions: u32) -> (IngestFactory, ProfileFactory) {
     (ingest, profile)
 }
 
-fn worker(transport: &Arc<dyn Transport>, factory: Arc<dyn StageFactory>) -> Worker {
+/// A worker with default limits.
+pub fn worker(transport: &Arc<dyn Transport>, factory: Arc<dyn StageFactory>, namespace: &str) -> Worker {
     let config = WorkerConfig {
-        namespace: String::new(),
+        namespace: namespace.to_owned(),
         instance_id: "bench".to_owned(),
         limits: EpochLimits::default(),
         tick_after_ms: None,
@@ -79,7 +80,7 @@ pub fn measure(options: &Options) -> Whole {
     let topics: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic.name, options.partitions)).collect();
     transport.ensure_topics(&topics).expect("topics are new");
     let (ingest, profile) = factories(options.partitions);
-    let mut workers = [worker(&transport, Arc::new(ingest)), worker(&transport, Arc::new(profile))];
+    let mut workers = [worker(&transport, Arc::new(ingest), ""), worker(&transport, Arc::new(profile), "")];
     let appender = transport.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
     let mut traffic = Traffic::new(options.seed, options.people, options.partitions);
     let mut run = |workers: &mut [Worker], events: u64| {
