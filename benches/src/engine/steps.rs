@@ -27,7 +27,7 @@ pub fn measure(options: &Options) -> Steps {
     let mut stages = Stages::new(&ingest, &profile);
     let mut left = options.people;
     while left > 0 {
-        let round: Vec<Collectable> = (0..left.min(100_000)).map(|_| traffic.next_event()).collect();
+        let round: Vec<Collectable> = (0..left.min(whole::ROUND)).map(|_| traffic.next_event()).collect();
         left -= round.len() as u64;
         stages.run(&round);
     }
@@ -35,7 +35,7 @@ pub fn measure(options: &Options) -> Steps {
     let (mut parse, mut before) = (0, stages.spent());
     let mut done = 0;
     while done < sample {
-        let round: Vec<Collectable> = (0..100_000).map(|_| traffic.next_event()).collect();
+        let round: Vec<Collectable> = (0..whole::ROUND).map(|_| traffic.next_event()).collect();
         parse += cpu::of(|| {
             for event in &round {
                 let _ = black_box(parse_event(&event.payload));
