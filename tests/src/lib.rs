@@ -7,6 +7,9 @@
     reason = "only tests link this"
 )]
 
+pub mod binary;
+pub mod crash;
+pub mod service;
 pub mod skip;
 pub mod topology;
 pub mod views;

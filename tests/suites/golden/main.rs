@@ -1,0 +1,27 @@
+//! The binary against figures that are known from elsewhere, embedded and on Kafka with ClickHouse, with the same SQL.
+//!
+//! Every test runs `millstream` as a user does, in an installation of its own. Public data is found through `MILLSTREAM_DATA`,
+//! servers through `KAFKA_BROKERS`, `CLICKHOUSE_URL` and `SCHEMA_REGISTRY_URL`; what is not there is skipped by name.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod consent;
+mod online_retail;
+mod rees46;
+mod snowplow;
+mod snowplow_differences;
+mod views;
+
+use std::path::PathBuf;
+
+use millstream_tests::binary::checkout;
+use millstream_tests::skip::need;
+
+/// A file or folder of the public data sets; without them `test` is skipped.
+fn data(test: &str, path: &str) -> Option<PathBuf> {
+    need(test, "MILLSTREAM_DATA").map(|folder| PathBuf::from(folder).join(path))
+}
+
+/// A mapping that the project ships.
+fn mapping(name: &str) -> PathBuf {
+    checkout().join("examples/mappings").join(name)
+}
