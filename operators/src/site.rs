@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::purposes;
 use serde::Deserialize;
 
@@ -106,6 +107,17 @@ pub enum SiteConfigError {
         /// The site.
         site: String,
     },
+}
+
+impl SiteConfigError {
+    /// Why, as the catalogue calls it, and the setting at fault where it is one.
+    pub fn reason(&self) -> (Reason, Option<&'static str>) {
+        match self {
+            Self::Malformed { .. } => (Reason::WrongType, None),
+            Self::OutOfRange { field, .. } => (Reason::OutOfRange, Some(field)),
+            Self::TooMany { .. } => (Reason::OutOfRange, Some("site")),
+        }
+    }
 }
 
 impl SiteConfig {
@@ -217,7 +229,8 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let config = SiteConfig::parse("shop", r#"{"currency":"GBP","consent_default":["analytics"],"later":1}"#).unwrap();
+        let config =
+            SiteConfig::parse("shop", r#"{"currency":"GBP","consent_default":["analytics"],"later":1}"#).unwrap();
         assert_eq!(
             config,
             SiteConfig {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{
     DecodeRecord, Event, HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session,
 };
@@ -138,7 +139,7 @@ pub struct Row {
 pub struct Recorder {
     pub rows: Vec<Row>,
     pub to_events: Vec<(&'static str, Vec<u8>)>,
-    pub rejected: Vec<&'static str>,
+    pub rejected: Vec<Reason>,
 }
 
 impl Recorder {

@@ -1,5 +1,6 @@
 //! What an operator knows of the record at hand, and where its results go.
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{
     HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, idempotency_key, revision,
 };
@@ -63,8 +64,8 @@ pub trait Sink {
 /// Why a record goes to the dead letters.
 #[derive(Debug, Clone, Copy)]
 pub struct Rejection<'a> {
-    /// Machine-readable reason.
-    pub reason: &'static str,
+    /// Why, as the catalogue calls it.
+    pub reason: Reason,
     /// The field at fault.
     pub field: Option<&'a str>,
     /// What was wrong and what to do.

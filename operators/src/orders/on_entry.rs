@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{Id, OrderEntry, purposes};
 
 use super::outputs::Writer;
@@ -15,7 +16,7 @@ use crate::site::Sites;
 /// What an entry is not good for.
 #[derive(Debug, Clone, Copy)]
 struct Refused {
-    reason: &'static str,
+    reason: Reason,
     field: &'static str,
     detail: &'static str,
 }
@@ -45,7 +46,7 @@ impl Orders {
                 Ok(())
             }
             _ => Err(Refused {
-                reason: "unknown_kind",
+                reason: Reason::UnexpectedRecord,
                 field: "kind",
                 detail: "an entry is a purchase, a refund or an owner",
             }),
@@ -108,7 +109,7 @@ impl Orders {
             Some(known) => Some(std::mem::replace(known, told.clone())),
             None if is_full => {
                 return Err(Refused {
-                    reason: "too_many_refunds",
+                    reason: Reason::TooManyRefunds,
                     field: "refund_id",
                     detail: "the order has as many refunds as can be kept; correct it by a refund without order id",
                 });
@@ -146,7 +147,7 @@ fn told(entry: &OrderEntry<'_>, body: &[u8]) -> Told {
 }
 
 fn missing(field: &'static str, detail: &'static str) -> Refused {
-    Refused { reason: "missing_field", field, detail }
+    Refused { reason: Reason::MissingField, field, detail }
 }
 
 fn amounts(entry: &OrderEntry<'_>) -> Result<(), Refused> {

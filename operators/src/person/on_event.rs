@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{Event, Id, purposes};
 
 use super::people::{Env, People, arm, owner};
@@ -52,7 +53,7 @@ impl People {
         let Some(source) = person.source_mut(source_id) else {
             return reject(
                 event,
-                "too_many_sources",
+                Reason::TooManySources,
                 "all sources of the person wait for their hand-over; import it later",
                 sink,
             );
@@ -62,7 +63,7 @@ impl People {
             if hold.bytes + bytes > HELD_BYTES_PER_SOURCE || held_bytes + bytes > HELD_BYTES_PER_TASK {
                 return reject(
                     event,
-                    "held_overflow",
+                    Reason::HeldOverflow,
                     "too much waits for the source's hand-over; import it later",
                     sink,
                 );
@@ -82,7 +83,7 @@ impl People {
     }
 }
 
-fn reject(event: &Event<'_>, reason: &'static str, detail: &str, sink: &mut impl Sink) {
+fn reject(event: &Event<'_>, reason: Reason, detail: &str, sink: &mut impl Sink) {
     sink.reject(&Rejection { reason, field: None, detail, site: event.site, event_id: Some(event.event_id) });
 }
 

@@ -1,5 +1,6 @@
 //! A source on its way from one person to another.
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{Event, HandOver, Id, OrderEntry, SourceMoved, purposes};
 
 use super::codec;
@@ -39,7 +40,7 @@ impl People {
         person.identify(moved.user_id);
         let Some(source) = person.source_mut(moved.source) else {
             return sink.reject(&Rejection {
-                reason: "too_many_sources",
+                reason: Reason::TooManySources,
                 field: None,
                 detail: "all sources of the person wait for their hand-over; the source's events here will not wait for its state",
                 site: moved.site,
@@ -63,7 +64,7 @@ impl People {
         let person = self.person(person_id, record.site);
         person.identify(record.user_id);
         let Some(source) = person.source_mut(source_id) else {
-            return reject(record, "too_many_sources", "all sources of the person wait for their hand-over", sink);
+            return reject(record, Reason::TooManySources, "all sources of the person wait for their hand-over", sink);
         };
         let queue = source.hold.take().map(|hold| hold.queue).unwrap_or_default();
         // The count fits: it is a revision's high bits.
@@ -77,7 +78,7 @@ impl People {
                 }
             }
             // Its events need not wait for what cannot be read.
-            Err(error) => reject(record, "corrupt_state", &error.to_string(), sink),
+            Err(error) => reject(record, Reason::CorruptState, &error.to_string(), sink),
         }
         self.held_bytes = self.held_bytes.saturating_sub(queue.iter().map(|held| held.body.len()).sum());
         self.play(person_id, source_id, &queue, &rules, changes, env, cx, sink);
@@ -149,7 +150,7 @@ impl People {
     }
 }
 
-fn reject(record: &HandOver<'_>, reason: &'static str, detail: &str, sink: &mut impl Sink) {
+fn reject(record: &HandOver<'_>, reason: Reason, detail: &str, sink: &mut impl Sink) {
     let event_id = Some(record.source_event);
     sink.reject(&Rejection { reason, field: Some("state"), detail, site: record.site, event_id });
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{Event, Id};
 use millstream_scoring::Heuristic;
 use proptest::prelude::*;
@@ -252,6 +253,6 @@ fn too_much_waiting_goes_to_the_dead_letters() {
         house.event(&told.event());
     }
     assert!(house.out.rows.is_empty(), "held events are not seen");
-    assert!(house.out.rejected.len() >= 5 && house.out.rejected.iter().all(|reason| *reason == "held_overflow"));
+    assert!(house.out.rejected.len() >= 5 && house.out.rejected.iter().all(|reason| *reason == Reason::HeldOverflow));
     assert!(house.people.memory_use([PERSON]).held <= HELD_BYTES_PER_SOURCE + 4_096);
 }

@@ -119,7 +119,7 @@ pub fn reject(config: &ProfileConfig, record: RecordRef<'_>, rejection: &Rejecti
         event_time: record.timestamp_ms,
         site: rejection.site,
         stage: "profile",
-        reason: rejection.reason,
+        reason: rejection.reason.as_str(),
         field: rejection.field,
         detail: rejection.detail,
         topic: Some(topic),

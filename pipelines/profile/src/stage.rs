@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use millstream_operators::core::context::Rejection;
 use millstream_operators::core::limits::TIMERS_PER_RECORD;
-use millstream_operators::core::watermark::WatermarkGate;
+use millstream_operators::core::watermark::{WatermarkError, WatermarkGate};
 use millstream_operators::core::{Context, UndoMap};
 use millstream_operators::orders::Orders;
 use millstream_operators::person::{Env, Incoming, MemoryUse, People};
-use millstream_operators::site::{SITE_CONFIG_KIND, Sites};
+use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
 use millstream_runtime::{Diversion, Outputs, Stage};
-use millstream_schemas::{Control, DecodeError, Event, HandOver, Id, OrderEntry, SourceMoved, Watermark, frame};
+use millstream_schemas::input::Reason;
+use millstream_schemas::{Control, DecodeError, Event, HandOver, Id, OrderEntry, SourceMoved, Watermark, by_id, frame};
 use millstream_transports::{RecordRef, partition_for};
 
 use crate::config::ProfileConfig;
@@ -37,8 +38,8 @@ enum Bad {
     Frame(frame::FrameError),
     Schema(u32),
     Body(DecodeError),
-    Watermark(String),
-    Control(String),
+    Watermark(WatermarkError),
+    Control(SiteConfigError),
 }
 
 impl From<DecodeError> for Bad {
@@ -115,9 +116,7 @@ impl ProfileStage {
     fn watermark(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
         let watermark = Watermark::decode(body)?;
         let before_ms = self.gate.current_ms();
-        self.gate
-            .announce(watermark.upstream, watermark.upstreams, watermark.time)
-            .map_err(|error| Bad::Watermark(error.to_string()))?;
+        self.gate.announce(watermark.upstream, watermark.upstreams, watermark.time).map_err(Bad::Watermark)?;
         let now_ms = self.gate.current_ms();
         // Timers left over wait for the next announcement: fired with an event, a session could have two records of one revision.
         if now_ms > before_ms || self.behind {
@@ -166,9 +165,7 @@ impl ProfileStage {
         if control.number <= *last {
             return Ok(());
         }
-        self.sites
-            .apply(control.site, control.number, control.effective_at, control.body)
-            .map_err(|error| Bad::Control(error.to_string()))?;
+        self.sites.apply(control.site, control.number, control.effective_at, control.body).map_err(Bad::Control)?;
         *last = control.number;
         Ok(())
     }
@@ -179,17 +176,26 @@ fn is_here(config: &ProfileConfig, partition: u32, person: Id) -> bool {
 }
 
 fn reject_bad(config: &ProfileConfig, record: RecordRef<'_>, bad: &Bad, out: &mut Outputs) {
-    let (reason, detail) = match bad {
-        Bad::Frame(error) => ("corrupt_record", error.to_string()),
-        Bad::Body(error) => ("corrupt_record", error.to_string()),
-        Bad::Schema(id) => (
-            "unknown_schema",
-            format!("schema id {id} is not one that profile reads; see which producer writes to this topic"),
-        ),
-        Bad::Watermark(detail) => ("unknown_upstream", detail.clone()),
-        Bad::Control(detail) => ("bad_settings", detail.clone()),
+    let (reason, field, detail) = match bad {
+        Bad::Frame(error) => (Reason::CorruptFrame, None, error.to_string()),
+        Bad::Body(error) => {
+            (Reason::CorruptFrame, Some(error.field).filter(|field| !field.is_empty()), error.to_string())
+        }
+        Bad::Schema(id) => match by_id(*id) {
+            Some(schema) => (
+                Reason::UnexpectedRecord,
+                None,
+                format!("profile reads no record {}; see which producer writes to this topic", schema.name),
+            ),
+            None => (Reason::UnknownSchema, None, format!("no schema has id {id}; a newer version may know it")),
+        },
+        Bad::Watermark(error) => (Reason::UnknownUpstream, Some("upstream"), error.to_string()),
+        Bad::Control(error) => {
+            let (reason, field) = error.reason();
+            (reason, field, error.to_string())
+        }
     };
-    reject(config, record, &Rejection { reason, field: None, detail: &detail, site: "", event_id: None }, out);
+    reject(config, record, &Rejection { reason, field, detail: &detail, site: "", event_id: None }, out);
 }
 
 impl Stage for ProfileStage {
@@ -203,7 +209,7 @@ impl Stage for ProfileStage {
         let Diversion::Panic(message) = why;
         let event = frame::split(record.value).ok().and_then(|(_, body)| Event::decode(body).ok());
         let rejection = Rejection {
-            reason: "panic",
+            reason: Reason::OperatorPanic,
             field: None,
             detail: message,
             site: event.as_ref().map_or("", |event| event.site),

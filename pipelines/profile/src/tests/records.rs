@@ -38,6 +38,7 @@ fn bad_records_are_dead_letters_with_their_bytes_and_stop_nothing() {
         b"{\"not\":\"avro\"}".to_vec(),
         cut.clone(),
         framed(&Session { site: SITE, ..Session::default() }),
+        b"\0\0\0\x27\x0fbody".to_vec(),
         framed(&Watermark { upstream: 9, upstreams: 3, time: 5 }),
         framed(&Control {
             number: 1,
@@ -46,6 +47,7 @@ fn bad_records_are_dead_letters_with_their_bytes_and_stop_nothing() {
             effective_at: 0,
             body: "{\"session_gap_ms\":-1}",
         }),
+        framed(&Control { number: 2, kind: "site_config", site: SITE, effective_at: 0, body: "[" }),
         framed(&HandOver {
             site: SITE,
             source: Id(5),
@@ -70,13 +72,15 @@ fn bad_records_are_dead_letters_with_their_bytes_and_stop_nothing() {
     world.drain();
     let reasons: Vec<String> = world.rejected();
     let expected = [
-        "corrupt_record",
-        "corrupt_record",
-        "corrupt_record",
-        "corrupt_record",
+        "corrupt_frame",
+        "corrupt_frame",
+        "corrupt_frame",
+        "corrupt_frame",
+        "unexpected_record",
         "unknown_schema",
         "unknown_upstream",
-        "bad_settings",
+        "out_of_range",
+        "wrong_type",
         "corrupt_state",
         "corrupt_state",
     ];
@@ -96,7 +100,10 @@ fn a_diverted_record_keeps_its_bytes_whatever_the_state() {
     let append = out.iter().next().unwrap();
     let (_, body) = frame::split(append.value).unwrap();
     let row = millstream_schemas::Rejected::decode(body).unwrap();
-    assert_eq!((row.reason, row.detail, row.event_id, row.payload), ("panic", "boom", Some("a"), &*input.value));
+    assert_eq!(
+        (row.reason, row.detail, row.event_id, row.payload),
+        ("operator_panic", "boom", Some("a"), &*input.value)
+    );
     assert_eq!(stage.state_keys(), 0);
 }
 

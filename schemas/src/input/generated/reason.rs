@@ -53,6 +53,14 @@ pub enum Reason {
     OperatorPanic,
     /// `held_overflow`: Too many events waited for a hand-over of their source.
     HeldOverflow,
+    /// `corrupt_state`: A hand-over whose state cannot be read: damaged, or written by a newer version.
+    CorruptState,
+    /// `unknown_upstream`: A watermark whose upstream, or number of upstreams, contradicts those before it.
+    UnknownUpstream,
+    /// `too_many_sources`: Another source of a person all of whose sources wait for their hand-over.
+    TooManySources,
+    /// `too_many_refunds`: Another refund of an order that has as many as are kept.
+    TooManyRefunds,
     /// `mapping_rule`: A row that a rule of the import's mapping rejects.
     MappingRule,
     /// `unreadable_row`: A row that its file format cannot read, or a value that its column's type cannot.
@@ -100,6 +108,10 @@ impl Reason {
         Self::UnexpectedRecord,
         Self::OperatorPanic,
         Self::HeldOverflow,
+        Self::CorruptState,
+        Self::UnknownUpstream,
+        Self::TooManySources,
+        Self::TooManyRefunds,
         Self::MappingRule,
         Self::UnreadableRow,
         Self::Unauthenticated,
@@ -138,6 +150,10 @@ impl Reason {
             Self::UnexpectedRecord => "unexpected_record",
             Self::OperatorPanic => "operator_panic",
             Self::HeldOverflow => "held_overflow",
+            Self::CorruptState => "corrupt_state",
+            Self::UnknownUpstream => "unknown_upstream",
+            Self::TooManySources => "too_many_sources",
+            Self::TooManyRefunds => "too_many_refunds",
             Self::MappingRule => "mapping_rule",
             Self::UnreadableRow => "unreadable_row",
             Self::Unauthenticated => "unauthenticated",
@@ -177,6 +193,10 @@ impl Reason {
             "unexpected_record" => Self::UnexpectedRecord,
             "operator_panic" => Self::OperatorPanic,
             "held_overflow" => Self::HeldOverflow,
+            "corrupt_state" => Self::CorruptState,
+            "unknown_upstream" => Self::UnknownUpstream,
+            "too_many_sources" => Self::TooManySources,
+            "too_many_refunds" => Self::TooManyRefunds,
             "mapping_rule" => Self::MappingRule,
             "unreadable_row" => Self::UnreadableRow,
             "unauthenticated" => Self::Unauthenticated,
@@ -217,6 +237,10 @@ impl Reason {
             Self::UnexpectedRecord => "A record that does not belong on this topic.",
             Self::OperatorPanic => "An operator failed on it; its state is as before.",
             Self::HeldOverflow => "Too many events waited for a hand-over of their source.",
+            Self::CorruptState => "A hand-over whose state cannot be read: damaged, or written by a newer version.",
+            Self::UnknownUpstream => "A watermark whose upstream, or number of upstreams, contradicts those before it.",
+            Self::TooManySources => "Another source of a person all of whose sources wait for their hand-over.",
+            Self::TooManyRefunds => "Another refund of an order that has as many as are kept.",
             Self::MappingRule => "A row that a rule of the import's mapping rejects.",
             Self::UnreadableRow => "A row that its file format cannot read, or a value that its column's type cannot.",
             Self::Unauthenticated => "No write key, or one that names no site.",
@@ -254,7 +278,7 @@ impl Reason {
     pub fn fate(self) -> Fate {
         match self {
             Self::Unauthenticated | Self::EmptyBatch | Self::TooManyEvents | Self::BodyTooLarge | Self::UnsupportedEncoding | Self::RateLimited | Self::Unavailable => Fate::Answered,
-            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
+            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::CorruptState | Self::UnknownUpstream | Self::TooManySources | Self::TooManyRefunds | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
             Self::Duplicate | Self::DeclaredBot | Self::ConsentRefused => Fate::Dropped,
             Self::IdentifyConflict | Self::NoIdentity => Fate::Noted,
         }
