@@ -112,9 +112,10 @@ pub fn run(
                 detail: last_failure,
             });
         }
+        // The topic's name has the namespace in it: the same data set may be imported into two of them on one cluster.
         // Opening fences every other runner and settles what the last transaction came to: only then does the log tell the truth.
         let mut transactions = transport
-            .transactions(&format!("import-{}", prepared.data_set), names.clone())
+            .transactions(&format!("{}-{}", topics.imports, prepared.data_set), names.clone())
             .map_err(|error| fenced(prepared, error))?;
         let saved = saved_progress(transport, &prepared.data_set, options)?;
         if let Some(saved) = &saved {
