@@ -73,7 +73,7 @@ impl DeadLetter {
             event_time: self.timestamp_ms,
             site: "",
             stage: STAGE,
-            reason: self.reject.reason,
+            reason: self.reject.reason.as_str(),
             field: self.reject.field,
             detail,
             topic: Some(&self.topic),

@@ -120,7 +120,7 @@ impl<S: Sink> Deliverer<S> {
                     topic = route.topic,
                     partition = record.partition,
                     offset = record.offset,
-                    reason = reject.reason,
+                    reason = reject.reason.as_str(),
                     detail = reject.detail,
                     "dead letter"
                 );

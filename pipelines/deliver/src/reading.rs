@@ -1,5 +1,6 @@
 //! What becomes of one record.
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{SchemaIds, Value, by_id, frame, visit};
 
 use crate::routes::Route;
@@ -20,8 +21,8 @@ pub(crate) enum Fate<'a> {
 /// Why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Reject {
-    /// Machine-readable reason.
-    pub(crate) reason: &'static str,
+    /// Why, as the catalogue calls it.
+    pub(crate) reason: Reason,
     /// The field at fault, where one is.
     pub(crate) field: Option<&'static str>,
     /// What was wrong.
@@ -37,24 +38,26 @@ pub(crate) fn read<'a>(route: &Route, ids: &SchemaIds, required_purposes: i32, v
     }
     let (wire_id, body) = match frame::split(value) {
         Ok(split) => split,
-        Err(error) => return reject("corrupt_frame", None, error.to_string()),
+        Err(error) => return reject(Reason::CorruptFrame, None, error.to_string()),
     };
     let id = ids.from_wire(wire_id);
     if id != route.schema.id {
         return match by_id(id) {
             Some(other) if other.table.is_none() => Fate::Skipped,
             Some(other) => reject(
-                "unexpected_schema",
+                Reason::UnexpectedRecord,
                 None,
                 format!("record {} does not belong into topic {}", other.name, route.topic),
             ),
-            None => reject("unknown_schema", None, format!("no schema has id {wire_id}; a newer version may know it")),
+            None => {
+                reject(Reason::UnknownSchema, None, format!("no schema has id {wire_id}; a newer version may know it"))
+            }
         };
     }
     let mut values = Vec::with_capacity(route.schema.fields.len());
     if let Err(error) = visit(route.schema, body, &mut |_, value| values.push(value)) {
         let field = (!error.field.is_empty()).then_some(error.field);
-        return reject("undecodable", field, error.to_string());
+        return reject(Reason::CorruptFrame, field, error.to_string());
     }
     let consent = match route.consent_position.and_then(|position| values.get(position)) {
         Some(Value::Int(bits)) => *bits,

@@ -162,10 +162,10 @@ pub fn corrupt_records(engine: &impl Engine) {
     frame::begin(4_711, &mut unknown);
     let bad: [(&str, Vec<u8>); 5] = [
         ("corrupt_frame", b"{\"not\":\"avro\"}".to_vec()),
-        ("undecodable", cut),
-        ("undecodable", long),
+        ("corrupt_frame", cut),
+        ("corrupt_frame", long),
         ("unknown_schema", unknown),
-        ("unexpected_schema", order("o1", 1, 1, 0)),
+        ("unexpected_record", order("o1", 1, 1, 0)),
     ];
     let mut puts: Vec<Put<'_>> = vec![("sessions", 0, session("a", 1, 1, false))];
     puts.extend(bad.iter().map(|(_, bytes)| ("sessions", 0, bytes.clone())));
@@ -190,7 +190,7 @@ pub fn corrupt_records(engine: &impl Engine) {
     // They are delivered, too.
     let by_reason =
         engine.rows("SELECT reason, records FROM rejected_by_reason WHERE stage = 'deliver' ORDER BY reason");
-    let expected = [("corrupt_frame", "1"), ("undecodable", "2"), ("unexpected_schema", "1"), ("unknown_schema", "1")];
+    let expected = [("corrupt_frame", "3"), ("unexpected_record", "1"), ("unknown_schema", "1")];
     let expected = expected.map(|(reason, count)| vec![Some(reason.to_owned()), Some(count.to_owned())]);
     assert_eq!(by_reason, expected);
 }
