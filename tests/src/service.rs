@@ -1,6 +1,7 @@
 //! A running `millstream` service and its HTTP interface.
 
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -85,6 +86,26 @@ impl Service {
         let mut response = request.send(body).unwrap();
         let text = response.body_mut().read_to_string().unwrap_or_default();
         Answer { status: response.status().as_u16(), body: serde_json::from_str(&text).unwrap_or(Value::Null) }
+    }
+
+    /// Posts as a client that goes on sending until it is stopped, and then reads what it was told; the status.
+    pub fn post_stubbornly(&self, body: &[u8]) -> u16 {
+        let address = self.url.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        let length = body.len();
+        let head = format!(
+            "POST /v1/events HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer demo-write-key\r\ncontent-length: {length}\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        for part in body.chunks(1 << 16) {
+            if stream.write_all(part).is_err() {
+                break;
+            }
+        }
+        let mut line = String::new();
+        let _ = BufReader::new(stream).read_line(&mut line);
+        line.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or_default()
     }
 
     /// Sends events, all of which the collector must accept.

@@ -4,9 +4,12 @@
 //! servers through `KAFKA_BROKERS`, `CLICKHOUSE_URL` and `SCHEMA_REGISTRY_URL`; what is not there is skipped by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod bad_input;
+mod bad_records;
 mod consent;
 mod online_retail;
 mod rees46;
+mod registry;
 mod snowplow;
 mod snowplow_differences;
 mod views;
