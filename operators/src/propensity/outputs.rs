@@ -18,9 +18,34 @@ pub fn emit(
     cx: &Context<'_>,
     sink: &mut impl Sink,
 ) {
-    if activity.is_empty() {
-        return;
+    if !activity.is_empty() {
+        write(session, activity, owner, scorer, retracted, cx, sink);
     }
+}
+
+/// Retracts whatever was scored under the key of a session in which nothing has been yet. `consent` is that of the event that says so.
+pub fn retract_blank(
+    session: Id,
+    consent: i32,
+    owner: &Owner<'_>,
+    scorer: &dyn Scorer,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
+    // Four purposes fit.
+    let nothing = Activity { consent: consent as u8, ..Activity::default() };
+    write(session, &nothing, owner, scorer, true, cx, sink);
+}
+
+fn write(
+    session: Id,
+    activity: &Activity,
+    owner: &Owner<'_>,
+    scorer: &dyn Scorer,
+    retracted: bool,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
     let score = scorer.score(&activity.features());
     let revision = cx.revision(owner.hand_overs);
     sink.propensity(&Propensity {

@@ -16,12 +16,22 @@ pub struct Changes {
     pub ceased: SmallVec<[Arc<Session>; 2]>,
     /// Sessions that go on but have lost all that was scored to another one (a campaign split them), as they were.
     pub unscored: SmallVec<[Arc<Session>; 1]>,
+    /// Tracker sessions in which nothing has been scored yet, and the purposes of the event that says so: should an earlier session
+    /// have had the key, its score is not theirs.
+    pub blank: SmallVec<[(Id, i32); 1]>,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.ceased.is_empty() && self.unscored.is_empty()
+        self.touched.is_empty() && self.ceased.is_empty() && self.unscored.is_empty() && self.blank.is_empty()
+    }
+
+    /// Nothing has been scored in the session `id` yet, says an event with these purposes.
+    pub fn blank(&mut self, id: Id, consent: i32) {
+        if self.blank.iter().all(|(known, _)| *known != id) {
+            self.blank.push((id, consent));
+        }
     }
 
     /// `id` has a new revision; with `rescore` its score too.

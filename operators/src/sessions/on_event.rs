@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream_schemas::{Event, purposes};
+use millstream_schemas::{Event, Id, purposes};
 
 use super::on_timer::{due_ms, next_due_ms};
 use super::{Changes, List, Rules, Seen, Session, SourceSessions, campaign};
@@ -41,6 +41,17 @@ fn place_by_tracker(list: &mut List, seen: &Seen<'_>, rules: &Rules, changes: &m
     let rescore = propensity::reaches(seen.event, seen.kind);
     let id = Session::id_of(seen, true);
     changes.touch(id, rescore);
+    let at = add_by_tracker(list, id, seen, rules);
+    // Said by every event until something is scored: whether an earlier session's state is still here, and which event comes first,
+    // depends on how inputs interleaved.
+    let may_score = seen.event.consent & purposes::PERSONALIZATION != 0;
+    if may_score && !rescore && list.get(at).is_some_and(|session| session.activity.is_empty()) {
+        changes.blank(id, seen.event.consent);
+    }
+    at
+}
+
+fn add_by_tracker(list: &mut List, id: Id, seen: &Seen<'_>, rules: &Rules) -> usize {
     let Some(at) = list.iter().rposition(|session| session.id == id) else {
         return insert(list, Arc::new(Session::of(seen, true)));
     };

@@ -122,6 +122,10 @@ pub fn emit_changes(
     for unscored in changes.unscored.iter().filter(|old| living(old.id).is_some_and(|now| now.activity.is_empty())) {
         propensity::emit(unscored.id, &unscored.activity, owner, scorer, true, cx, sink);
     }
+    for &(id, consent) in changes.blank.iter().filter(|(id, _)| living(*id).is_some_and(|now| now.activity.is_empty()))
+    {
+        propensity::retract_blank(id, consent, owner, scorer, cx, sink);
+    }
     for &(id, rescore) in &changes.touched {
         // One that has ceased since was retracted above, if it was ever seen.
         let Some(session) = living(id) else { continue };

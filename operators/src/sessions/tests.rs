@@ -337,3 +337,36 @@ fn a_trackers_id_that_returns_after_gap_and_horizon_begins_anew_freed_or_not() {
     let (_, sessions) = run(&[visit("a", 0)], &TRACKER, i64::MIN);
     assert!(TRACKER.frees_at_ms(&sessions.list[0]) > (limit + 24 * 60) * MINUTE_MS);
 }
+
+/// The keys that have a current score.
+fn scored(out: &Recorder) -> Vec<String> {
+    out.current("propensity").into_keys().collect()
+}
+
+#[test]
+fn a_trackers_session_that_begins_anew_does_not_inherit_a_score() {
+    let visit = |id, kind, minute| Told { kind, tracker: Some("t".to_owned()), ..page_view(id, minute) };
+    let later = 30 + 24 * 60 + 1;
+    let (old, ping, page) =
+        (visit("a", "page_view", 0), visit("b", "page_ping", later), visit("c", "page_view", later + 1));
+    assert_eq!(scored(&run([&old], &TRACKER, i64::MIN).0).len(), 1);
+    let (out, _) = run([&old, &ping], &TRACKER, i64::MIN);
+    assert_eq!(scored(&out), Vec::<String>::new(), "retracted in the same record");
+    out.assert_one_output_per_key_and_revision();
+    assert_eq!(scored(&run([&old, &ping, &page], &TRACKER, i64::MIN).0).len(), 1, "scored anew");
+    // Freed in the meantime: the same.
+    let (mut out, mut sessions) = run([&old], &TRACKER, i64::MIN);
+    let freed_ms = TRACKER.frees_at_ms(&sessions.list[0]) + 1;
+    on_timer(&mut sessions, &TRACKER, freed_ms, |_| {});
+    assert!(sessions.is_empty());
+    let (event, mut changes) = (ping.event(), Changes::default());
+    let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
+    let seen = Seen { event: &event, order, kind: EventKind::PagePing, source: SOURCE };
+    on_event(&mut sessions, &seen, &TRACKER, i64::MIN, &mut changes);
+    let cx = context(9, i64::MIN, event.event_time, event.event_id);
+    emit_changes(&sessions, &changes, &OWNER, &TRACKER, &Heuristic, &cx, &mut out);
+    assert_eq!(scored(&out), Vec::<String>::new());
+    // An event that no score may use says nothing about scores.
+    let refused = Told { consent: 3, ..ping };
+    assert_eq!(scored(&run([&old, &refused], &TRACKER, i64::MIN).0).len(), 1);
+}
