@@ -6,6 +6,7 @@
 //! by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
+mod comparison;
 mod embedded;
 mod figures;
 mod http;

@@ -30,6 +30,7 @@ fn a_killed_broker_loses_and_doubles_nothing() {
     let mut import = Running::start(&installation, &arguments);
     import.until("the import", |import| import.has_said("importing"));
     broker.kill();
+    assert!(!import.has_said("rows written"), "it was over before the broker was killed:\n{}", import.said());
     broker.start_again();
     let (mut status, mut said) = import.end();
     // The process rides it out, or ends and says why; then it is started again.
@@ -69,8 +70,8 @@ fn a_killed_warehouse_loses_and_doubles_nothing() {
         let rows = installation.try_query("select count(*) as n from events").unwrap_or_default();
         rows.first().is_some_and(|rows| rows != "0")
     });
-    assert!(!import.has_said("rows written"), "delivery was over before:\n{}", import.said());
     clickhouse.kill();
+    assert!(!import.has_said("rows written"), "delivery was over before:\n{}", import.said());
     clickhouse.start_again();
     // A warehouse that is down is lag, not loss: the process goes on by itself.
     import.finish();
