@@ -37,7 +37,7 @@ fn event(number: usize) -> Value {
         "page": {"url": format!("https://shop.example/p/{number}")}});
     if is_wrong(number) {
         event["type"] = json!("no_such_event");
-    } else if number % 7 == 0 {
+    } else if number.is_multiple_of(7) {
         event["type"] = json!("purchase");
         event["order"] = json!({"id": format!("o{number}"), "amount": "12.50", "currency": "EUR"});
     }
