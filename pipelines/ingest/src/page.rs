@@ -34,7 +34,7 @@ pub fn read<'a>(
     let address = url.map_or(Address::NONE, Address::parse);
     for (key, value) in address.parameters() {
         if let Some(name) = tag_name(key) {
-            let tag = TAGS.iter().position(|tag| name.eq_ignore_ascii_case(tag)).and_then(|at| read.tags.get_mut(at));
+            let tag = TAGS.iter().position(|tag| is_in_any_case(name, tag)).and_then(|at| read.tags.get_mut(at));
             if let Some(tag) = tag.filter(|tag| tag.is_none() && !value.is_empty()) {
                 *tag = Some(decode_query(value));
             }
@@ -66,7 +66,13 @@ pub fn read<'a>(
 /// `source` of `utm_source`.
 fn tag_name(key: &str) -> Option<&str> {
     let (prefix, name) = key.split_at_checked(4)?;
-    prefix.eq_ignore_ascii_case("utm_").then_some(name)
+    is_in_any_case(prefix, "utm_").then_some(name)
+}
+
+/// Almost all write tags in lower case, which is compared soonest.
+#[inline]
+fn is_in_any_case(word: &str, lower: &str) -> bool {
+    word == lower || word.eq_ignore_ascii_case(lower)
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use memchr::{memchr, memchr2};
+
 /// An address, cut into its parts. Anything at all can be cut; what is missing is empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address<'a> {
@@ -22,15 +24,15 @@ impl<'a> Address<'a> {
     /// Cuts an address.
     pub fn parse(url: &'a str) -> Self {
         let url = url.trim_ascii();
-        let named = until(url, 0, |byte| !(byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')));
+        let named = until(url, 0, |rest| rest.iter().position(|&byte| !is_of_scheme(byte)));
         let (scheme, start) = match url.get(named..named + 3) {
             Some("://") => (cut(url, 0, named), named + 3),
             _ if url.starts_with("//") => ("", 2),
             _ => ("", 0),
         };
-        let host_end = until(url, start, |byte| matches!(byte, b'/' | b'?' | b'#'));
-        let path_end = until(url, host_end, |byte| matches!(byte, b'?' | b'#'));
-        let query_end = until(url, path_end, |byte| byte == b'#');
+        let host_end = until(url, start, |rest| rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')));
+        let path_end = until(url, host_end, |rest| memchr2(b'?', b'#', rest));
+        let query_end = until(url, path_end, |rest| memchr(b'#', rest));
         let authority = cut(url, start, host_end);
         // A bare path has no host.
         let authority = if start == 0 && !authority.contains('.') { "" } else { authority };
@@ -53,8 +55,8 @@ impl<'a> Address<'a> {
         let mut at = 0;
         std::iter::from_fn(move || {
             while at < query.len() {
-                let end = until(query, at, |byte| byte == b'&');
-                let equals = until(cut(query, 0, end), at, |byte| byte == b'=');
+                let end = until(query, at, |rest| memchr(b'&', rest));
+                let equals = until(cut(query, 0, end), at, |rest| first(b'=', rest));
                 let parameter = (cut(query, at, equals), cut(query, equals + 1, end));
                 let empty = at == end;
                 at = end + 1;
@@ -71,17 +73,28 @@ impl<'a> Address<'a> {
 fn host_of(authority: &str) -> &str {
     let start = authority.bytes().rposition(|byte| byte == b'@').map_or(0, |at| at + 1);
     let host = match authority.as_bytes().get(start) {
-        Some(b'[') => cut(authority, start + 1, until(authority, start, |byte| byte == b']')),
-        _ => cut(authority, start, until(authority, start, |byte| byte == b':')),
+        Some(b'[') => cut(authority, start + 1, until(authority, start, |rest| first(b']', rest))),
+        _ => cut(authority, start, until(authority, start, |rest| first(b':', rest))),
     };
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Where, from `start` on, the first byte is that `ends`; the text's end where none is. Only ASCII bytes end anything here, so that
-/// the place is always between characters.
-fn until(text: &str, start: usize, ends: impl Fn(u8) -> bool) -> usize {
+fn is_of_scheme(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.')
+}
+
+/// The place that `find` finds in what follows `start`; the text's end where it finds none. Only ASCII bytes are looked for here, so
+/// that the place is always between characters.
+#[inline]
+fn until(text: &str, start: usize, find: impl Fn(&[u8]) -> Option<usize>) -> usize {
     let rest = text.as_bytes().get(start..).unwrap_or_default();
-    rest.iter().position(|&byte| ends(byte)).map_or(text.len(), |at| start + at)
+    find(rest).map_or(text.len(), |at| start + at)
+}
+
+/// Where `byte` is. For what is short, as hosts and names are: there, a loop is over before a vector search has begun.
+#[inline]
+fn first(byte: u8, bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|&other| other == byte)
 }
 
 /// The text from `start` to `end`; empty where there is none.
@@ -91,7 +104,7 @@ fn cut(text: &str, start: usize, end: usize) -> &str {
 
 /// An address without its fragment.
 pub fn without_fragment(url: &str) -> &str {
-    cut(url, 0, until(url, 0, |byte| byte == b'#'))
+    cut(url, 0, until(url, 0, |rest| memchr(b'#', rest)))
 }
 
 /// A query value's text: `+` is a space, `%xx` a byte. A broken escape stays as written; bytes that are no UTF-8 are replaced.

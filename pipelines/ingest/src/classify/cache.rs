@@ -1,6 +1,6 @@
 //! A table of recent answers, of fixed size.
 
-use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_seed};
+use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// Remembers the answers of a pure function by the 128-bit hash of its arguments. Each hash has one slot; a newer one takes it over.
 #[derive(Debug)]
@@ -15,15 +15,12 @@ impl<V: Copy> Cache<V> {
     }
 
     /// The answer for `arguments`: a remembered one, or what `compute` says.
-    pub fn get_or_insert_with(&mut self, argument: &str, compute: impl FnOnce() -> V) -> V {
-        self.get_by_hash(xxh3_128(argument.as_bytes()), compute)
-    }
-
-    /// The same for two arguments.
-    pub fn get_or_insert_with_two(&mut self, first: &str, second: &str, compute: impl FnOnce() -> V) -> V {
-        let seed = xxh3_128(first.as_bytes());
-        // The first hash's other half goes in beside the seed, so that all 128 bits of it count.
-        let key = xxh3_128_with_seed(second.as_bytes(), seed as u64) ^ (seed >> 64);
+    #[inline]
+    pub fn get_or_insert_with<const N: usize>(&mut self, arguments: [&str; N], compute: impl FnOnce() -> V) -> V {
+        // One argument's hash is the next one's seed; its other half goes in beside the seed, so that all 128 bits of it count.
+        let key = arguments
+            .iter()
+            .fold(0u128, |key, argument| xxh3_128_with_seed(argument.as_bytes(), key as u64) ^ (key >> 64));
         self.get_by_hash(key, compute)
     }
 
@@ -50,12 +47,21 @@ mod tests {
         let mut cache = Cache::new(1);
         let mut computed = 0;
         let mut ask = |text: &str| {
-            cache.get_or_insert_with(text, || {
+            cache.get_or_insert_with([text], || {
                 computed += 1;
                 text.len()
             })
         };
         assert_eq!([ask("a"), ask("a"), ask("bb"), ask("a")], [1, 1, 2, 1]);
         assert_eq!(computed, 3);
+    }
+
+    #[test]
+    fn arguments_do_not_run_together() {
+        let mut cache = Cache::new(1 << 10);
+        for arguments in [["", "", ""], ["a", "", ""], ["", "a", ""], ["", "", "a"], ["ab", "c", ""], ["a", "bc", ""]] {
+            // What is remembered for the one must not be found for another.
+            assert_eq!(cache.get_or_insert_with(arguments, || arguments), arguments);
+        }
     }
 }

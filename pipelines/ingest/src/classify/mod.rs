@@ -1,7 +1,7 @@
 //! What an event is, beyond what it says: its channel, its device, and whether a machine sent it.
 //!
-//! Everything here is a pure function of one event. [`Classifier`] only remembers recent answers, so that the same User-Agent or
-//! referrer is not looked into twice; what it remembers never changes an answer.
+//! Everything here is a pure function of one event. [`Classifier`] only remembers recent answers, so that the same User-Agent,
+//! referrer or campaign is not looked into twice; what it remembers never changes an answer.
 
 pub mod address;
 pub mod bot;
@@ -45,17 +45,23 @@ enum Origin {
     Elsewhere(Place),
 }
 
-/// Classifies events, remembering recent User-Agents and referrers. Bounded: two tables of fixed size.
+/// Classifies events, remembering recent User-Agents, referrers and campaigns. Bounded: three tables of fixed size.
 #[derive(Debug)]
 pub struct Classifier {
     referrers: &'static Referrers,
     agents: Cache<Agent>,
     origins: Cache<Origin>,
+    campaigns: Cache<Option<Channel>>,
 }
 
 impl Default for Classifier {
     fn default() -> Self {
-        Self { referrers: Referrers::built_in(), agents: Cache::new(4_096), origins: Cache::new(4_096) }
+        Self {
+            referrers: Referrers::built_in(),
+            agents: Cache::new(4_096),
+            origins: Cache::new(4_096),
+            campaigns: Cache::new(4_096),
+        }
     }
 }
 
@@ -69,7 +75,7 @@ impl Classifier {
     pub fn agent(&mut self, user_agent: Option<&str>) -> Agent {
         match user_agent {
             None | Some("") => Agent::UNKNOWN,
-            Some(text) => self.agents.get_or_insert_with(text, || Agent::parse(text)),
+            Some(text) => self.agents.get_or_insert_with([text], || Agent::parse(text)),
         }
     }
 
@@ -81,7 +87,12 @@ impl Classifier {
         campaign: &Campaign<'_>,
         click_id: Option<ClickId>,
     ) -> Channel {
-        let tagged = channel::by_campaign(campaign, self.referrers);
+        let referrers = self.referrers;
+        let Campaign { source, medium, name } = *campaign;
+        let tagged = match (source, medium, name) {
+            ("", "", "") => None,
+            tags => self.campaigns.get_or_insert_with(tags.into(), || channel::by_campaign(campaign, referrers)),
+        };
         match (tagged, click_id) {
             (Some(channel), _) if channel != Channel::Other => return channel,
             (_, Some(click_id)) => return click_id.channel(),
@@ -110,7 +121,7 @@ impl Classifier {
             return Channel::Internal;
         }
         let referrers = self.referrers;
-        let origin = self.origins.get_or_insert_with_two(page_host, address.host, || {
+        let origin = self.origins.get_or_insert_with([page_host, address.host], || {
             if referrers::same_site(page_host, address.host) {
                 Origin::SameSite
             } else {
