@@ -135,7 +135,7 @@ pub enum Format {
     Table,
     /// Comma-separated values with a header.
     Csv,
-    /// One JSON object a line.
+    /// A JSON array with an object a row.
     Json,
 }
 
