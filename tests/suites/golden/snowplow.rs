@@ -115,6 +115,15 @@ fn check(test: &str, installation: Installation) {
     );
     assert_eq!(listed.len(), DIFFERENCES.len(), "a difference is listed twice");
 
+    // The page for readers names every id of the list.
+    let page = std::fs::read_to_string(mapping("snowplow_web.md")).unwrap();
+    let named =
+        |id: &str| page.contains(id.trim_start_matches("none:").split('…').next().unwrap().get(..8).unwrap_or(id));
+    assert!(
+        DIFFERENCES.iter().all(|(row, _)| row[1].starts_with("none:") || named(row[1])),
+        "snowplow_web.md lacks one"
+    );
+
     // Rows that come twice count once; the reference's 26 ids with consent events only are whole sessions here.
     installation.expect(&[
         ("select count(*), count(distinct event_id) from events", "157|157"),
