@@ -43,8 +43,10 @@ impl Steps<'_> {
         collected: &Collected<'_>,
         out: &mut Outputs,
     ) -> Result<Fate, InputError> {
-        match parse_event(collected.payload) {
-            Ok(event) => self.decide(record, collected, &event, true, out),
+        let parsed = parse_event(collected.payload);
+        match parsed {
+            // By reference: an event is large, and each move copies it.
+            Ok(ref event) => self.decide(record, collected, event, true, out),
             Err(error) => {
                 let Some(completed) = missing_id::complete(&error, record, collected) else { return Err(error) };
                 self.decide(record, collected, &parse_event(&completed)?, false, out)

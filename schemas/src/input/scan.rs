@@ -2,7 +2,7 @@
 //! skipped but checked.
 
 use super::error::{Read, fault};
-use super::skip::{literal, number, skip_space, special, string, syntax, value};
+use super::skip::{literal, number, skip_space, special, special_in_word, string, syntax, value};
 use super::{InputError, Reason};
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,7 +17,7 @@ impl<'a> Scanner<'a> {
     /// Starts at the beginning of `payload`, which must be UTF-8.
     pub fn new(payload: &'a [u8]) -> Result<Self, InputError> {
         match std::str::from_utf8(payload) {
-            Ok(text) => Ok(Self { text, at: 0 }),
+            Ok(text) => Ok(Self::of_text(text)),
             Err(error) => {
                 let detail = format!("not UTF-8 from byte {}", error.valid_up_to());
                 Err(InputError::new(Reason::InvalidUtf8, detail))
@@ -64,13 +64,42 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next key of the object we are in, up to its value; `None` behind its end. `first` holds before the first key.
-    #[inline]
+    #[inline(always)]
     pub fn next_key(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
-        if !self.next(b'}', first)? {
-            return Ok(None);
+        match self.next_short_key(*first) {
+            Some(key) => {
+                *first = false;
+                Ok(Some(Cow::Borrowed(key)))
+            }
+            None => self.next_any_key(first),
         }
-        if self.peek() != b'"' {
-            return syntax("a key", self.at);
+    }
+
+    /// The next key as senders write almost all: short, plain, and without space around it. `None` where it may be another one.
+    #[inline(always)]
+    fn next_short_key(&mut self, first: bool) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if !first && bytes.get(self.at) != Some(&b',') {
+            return None;
+        }
+        let quote = self.at + usize::from(!first);
+        if bytes.get(quote) != Some(&b'"') {
+            return None;
+        }
+        let end = special_in_word(bytes, quote + 1).or_else(|| special_in_word(bytes, quote + 9))?;
+        if bytes.get(end..end + 2) != Some(b"\":") {
+            return None;
+        }
+        self.at = end + 2;
+        self.text.get(quote + 1..end)
+    }
+
+    #[inline(never)]
+    fn next_any_key(&mut self, first: &mut bool) -> Read<Option<Cow<'a, str>>> {
+        match self.next(b'}', first)? {
+            None => return Ok(None),
+            Some(b'"') => {}
+            Some(_) => return syntax("a key", self.at),
         }
         let key = self.string()?;
         if self.peek() != b':' {
@@ -82,15 +111,16 @@ impl<'a> Scanner<'a> {
 
     /// Whether the array we are in has one more item; behind its end where not.
     pub fn next_item(&mut self, first: &mut bool) -> Read<bool> {
-        self.next(b']', first)
+        self.next(b']', first).map(|byte| byte.is_some())
     }
 
+    /// The first byte of the next member or item; `None` behind the end.
     #[inline(always)]
-    fn next(&mut self, close: u8, first: &mut bool) -> Read<bool> {
-        let byte = self.peek();
+    fn next(&mut self, close: u8, first: &mut bool) -> Read<Option<u8>> {
+        let mut byte = self.peek();
         if byte == close {
             self.at += 1;
-            return Ok(false);
+            return Ok(None);
         }
         if !std::mem::take(first) {
             if byte != b',' {
@@ -98,11 +128,12 @@ impl<'a> Scanner<'a> {
             }
             self.at += 1;
             // A comma must be followed by a member: the next token is checked by whoever reads it, except for the closing one.
-            if self.peek() == close {
+            byte = self.peek();
+            if byte == close {
                 return syntax("a value after the comma", self.at);
             }
         }
-        Ok(true)
+        Ok(Some(byte))
     }
 
     /// Skips a null; `false` where there is another value.
@@ -126,6 +157,27 @@ impl<'a> Scanner<'a> {
         Ok(value)
     }
 
+    /// A whole number in `range` as senders write almost all: without sign, point or exponent, and of at most 18 digits. `None`, and
+    /// nothing read, where the next value may be another one.
+    #[inline]
+    pub fn plain_whole(&mut self, range: Range<i64>) -> Option<i64> {
+        let rest = self.text.as_bytes().get(self.at..)?;
+        let (mut value, mut len) = (0i64, 0);
+        for digit in rest.iter().take(19).map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
+            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+            len += 1;
+        }
+        let is_plain = match (rest.first()?, len) {
+            (b'0', 1) | (b'1'..=b'9', 1..=18) => !matches!(rest.get(len), Some(b'.' | b'e' | b'E')),
+            _ => false,
+        };
+        if !is_plain || !range.contains(&value) {
+            return None;
+        }
+        self.at += len;
+        Some(value)
+    }
+
     /// The text of a number; the caller has seen that there is one.
     pub fn number(&mut self) -> Read<&'a str> {
         let from = self.at;
@@ -134,7 +186,7 @@ impl<'a> Scanner<'a> {
     }
 
     /// A string; the caller has seen the quote.
-    #[inline]
+    #[inline(always)]
     pub fn string(&mut self) -> Read<Cow<'a, str>> {
         let from = self.at + 1;
         let end = special(self.text.as_bytes(), from);

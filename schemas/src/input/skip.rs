@@ -35,44 +35,59 @@ pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
 }
 
 /// The position of the first byte from `at` that ends a plain string: a quote, a backslash or a control character; the end, where
-/// there is none. Eight bytes at a time.
-#[inline]
-pub(super) fn special(bytes: &[u8], mut at: usize) -> usize {
+/// there is none.
+#[inline(always)]
+pub(super) fn special(bytes: &[u8], at: usize) -> usize {
+    // Many keys and words end at once: that is cheaper looked at here than by a call.
+    match special_in_word(bytes, at) {
+        Some(end) => end,
+        None => special_far(bytes, at),
+    }
+}
+
+/// The same, if it is among the next eight bytes.
+#[inline(always)]
+pub(super) fn special_in_word(bytes: &[u8], at: usize) -> Option<usize> {
     const ONES: u64 = 0x0101_0101_0101_0101;
-    const HIGH: u64 = ONES << 7;
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
-        let word = u64::from_le_bytes(*chunk);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // The classic tests for a zero byte and for a byte below 0x20; their lowest hit is exact.
-        let hit = (quote.wrapping_sub(ONES) & !quote
-            | backslash.wrapping_sub(ONES) & !backslash
-            | word.wrapping_sub(ONES * 0x20) & !word)
-            & HIGH;
-        if hit != 0 {
-            return at + (hit.trailing_zeros() / 8) as usize;
-        }
-        at += 8;
+    let word = u64::from_le_bytes(*bytes.get(at..)?.first_chunk::<8>()?);
+    let quote = word ^ (ONES * b'"' as u64);
+    let backslash = word ^ (ONES * b'\\' as u64);
+    // The classic tests for a zero byte and for a byte below 0x20; their lowest hit is exact.
+    let hit = (quote.wrapping_sub(ONES) & !quote
+        | backslash.wrapping_sub(ONES) & !backslash
+        | word.wrapping_sub(ONES * 0x20) & !word)
+        & (ONES << 7);
+    (hit != 0).then_some(at + (hit.trailing_zeros() / 8) as usize)
+}
+
+#[inline(never)]
+fn special_far(bytes: &[u8], mut at: usize) -> usize {
+    // Without branches and without a way out of the middle: so the compiler makes a few vector instructions of sixteen comparisons.
+    let is_special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20);
+    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>())
+        && !chunk.iter().fold(false, |any, byte| any | is_special(byte))
+    {
+        at += 16;
     }
-    while let Some(byte) = bytes.get(at) {
-        if matches!(byte, b'"' | b'\\' | 0..0x20) {
-            break;
+    for word_at in [at, at + 8] {
+        if let Some(end) = special_in_word(bytes, word_at) {
+            return end;
         }
-        at += 1;
     }
-    at
+    let rest = bytes.get(at..).unwrap_or_default();
+    rest.iter().position(is_special).map_or(bytes.len(), |len| at + len)
 }
 
 pub(super) fn literal(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Wrong> {
     if bytes[at..].starts_with(word) { Ok(at + word.len()) } else { Err(Wrong { expected: "a value", at }) }
 }
 
-fn digits(bytes: &[u8], mut at: usize) -> Result<usize, Wrong> {
-    let from = at;
-    while let Some(b'0'..=b'9') = bytes.get(at) {
-        at += 1;
+fn digits(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+    let rest = bytes.get(at..).unwrap_or_default();
+    match rest.iter().position(|byte| !byte.is_ascii_digit()).unwrap_or(rest.len()) {
+        0 => Err(Wrong { expected: "a digit", at }),
+        len => Ok(at + len),
     }
-    if at == from { Err(Wrong { expected: "a digit", at }) } else { Ok(at) }
 }
 
 /// The end of the number at `at`.
@@ -200,4 +215,32 @@ fn key(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
         return Err(Wrong { expected: "a colon", at });
     }
     Ok(at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::special;
+
+    #[test]
+    fn a_plain_string_ends_where_a_byte_by_byte_search_says() {
+        // Also bytes that differ from those searched for in their high bit only.
+        for filler in [b'x', b' ', 0x7f, 0x80, 0x9f, b'"' | 0x80, b'\\' | 0x80, 0xff] {
+            for len in 0..72 {
+                let mut text = vec![filler; len];
+                assert_eq!(special(&text, 0), len);
+                for (at, ending) in (0..len).zip([b'"', b'\\', 0x00, 0x1f].into_iter().cycle()) {
+                    text[at] = ending;
+                    for from in 0..=len {
+                        let rest = text[from..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
+                        assert_eq!(
+                            special(&text, from),
+                            rest.map_or(len, |found| from + found),
+                            "{text:?} from {from}"
+                        );
+                    }
+                    text[at] = filler;
+                }
+            }
+        }
+    }
 }

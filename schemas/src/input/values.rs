@@ -3,7 +3,7 @@
 use super::error::{InField, Read, fault};
 use super::extra::Extra;
 use super::scan::Scanner;
-use super::time::{parse_epoch_ms, parse_time};
+use super::time::{TIME_RANGE_MS, parse_epoch_ms, parse_time};
 use super::{EventType, Reason};
 use crate::decimal::{Decimal, DecimalError};
 use crate::{currency, purposes};
@@ -38,7 +38,10 @@ pub fn time(scanner: &mut Scanner<'_>) -> Read<Option<i64>> {
                 None => fault(Reason::InvalidTime, "expected ISO-8601 with a zone, such as 2026-11-21T16:37:23.123Z"),
             },
         },
-        b'-' | b'0'..=b'9' => parse_epoch_ms(scanner.number()?).map(Some),
+        b'-' | b'0'..=b'9' => match scanner.plain_whole(TIME_RANGE_MS) {
+            Some(time_ms) => Ok(Some(time_ms)),
+            None => parse_epoch_ms(scanner.number()?).map(Some),
+        },
         _ if scanner.null()? => Ok(None),
         _ => scanner.wrong_type("a time: ISO-8601 or milliseconds since 1970"),
     }
@@ -48,6 +51,9 @@ pub fn time(scanner: &mut Scanner<'_>) -> Read<Option<i64>> {
 pub fn long(scanner: &mut Scanner<'_>, min: i64, max: i64, reason: Reason) -> Read<Option<i64>> {
     if !matches!(scanner.peek(), b'-' | b'0'..=b'9') {
         return if scanner.null()? { Ok(None) } else { scanner.wrong_type("a whole number") };
+    }
+    if let Some(value) = scanner.plain_whole(min..max) {
+        return Ok(Some(value));
     }
     let text = scanner.number()?;
     // Some senders write 5.0 or 1e3 for whole numbers.
@@ -83,8 +89,7 @@ pub fn decimal(scanner: &mut Scanner<'_>) -> Read<Option<Decimal>> {
 /// An ISO 4217 code, in either case.
 pub fn currency(scanner: &mut Scanner<'_>) -> Read<Option<&'static str>> {
     let Some(code) = string(scanner, 64)? else { return Ok(None) };
-    let upper = code.to_ascii_uppercase();
-    match currency::canonical(&upper) {
+    match currency::canonical(&code).or_else(|| currency::canonical(&code.to_ascii_uppercase())) {
         Some(code) => Ok(Some(code)),
         None => fault(Reason::UnknownCurrency, format!("{code:?} is no ISO 4217 code")),
     }
