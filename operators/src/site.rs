@@ -31,9 +31,9 @@ pub enum SessionSource {
     Tracker,
 }
 
-/// A shop's settings.
+/// A shop's settings. A misspelt one is refused, not ignored.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct SiteConfig {
     /// Inactivity that ends a session, milliseconds; 30 minutes by default.
     pub session_gap_ms: i64,

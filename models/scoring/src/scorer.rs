@@ -34,22 +34,19 @@ pub struct Reasons {
 impl Reasons {
     /// The three largest of `contributions` by magnitude; those that moved nothing are left out, the lower index wins a tie.
     pub fn strongest(contributions: &[f64]) -> Self {
-        let mut reasons = Self::default();
-        for _ in 0..3 {
-            let mut best: Option<(usize, f64)> = None;
-            for (index, contribution) in contributions.iter().enumerate().take(FEATURES.len()) {
-                let taken = reasons.iter_indices().any(|other| other == index);
-                let strength = contribution.abs();
-                if !taken && strength > 0.0 && best.is_none_or(|(_, other)| strength > other) {
-                    best = Some((index, strength));
-                }
-            }
-            let Some((index, _)) = best else { break };
+        // Strongest first.
+        let mut top = [(0u8, 0.0f64); 3];
+        let mut len = 0;
+        for (index, contribution) in contributions.iter().enumerate().take(FEATURES.len()) {
+            let strength = contribution.abs();
+            // What is not above zero, or no number, moved nothing.
+            let Some(at) = top.iter().position(|&(_, other)| strength > other) else { continue };
+            top[at..].rotate_right(1);
             // There are fewer than 256 features.
-            reasons.indices[usize::from(reasons.len)] = index as u8;
-            reasons.len += 1;
+            top[at] = (index as u8, strength);
+            len = (len + 1).min(3);
         }
-        reasons
+        Self { indices: top.map(|(index, _)| index), len }
     }
 
     fn iter_indices(&self) -> impl Iterator<Item = usize> + '_ {

@@ -2,7 +2,7 @@
 
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
-    HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, idempotency_key, revision,
+    HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, revision,
 };
 
 use super::watermark::UNKNOWN_MS;
@@ -32,10 +32,26 @@ impl Context<'_> {
     pub fn watermark_column_ms(&self) -> i64 {
         if self.watermark_ms == UNKNOWN_MS { 0 } else { self.watermark_ms }
     }
+}
 
-    /// The idempotency key of a record with an id as its key.
-    pub fn idempotency_key(&self, topic: &str, site: &str, id: Id, revision: i64) -> Id {
-        idempotency_key(topic, &[site.as_bytes(), &id.to_hex()], revision)
+/// The key (site, id) of a record, hashed once for all records that share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecordKey {
+    /// The id.
+    pub id: Id,
+    hash: Id,
+}
+
+impl RecordKey {
+    /// The key of `id` at `site`.
+    pub fn new(site: &str, id: Id) -> Self {
+        Self { id, hash: Id::of(&[site.as_bytes(), &id.to_hex()]) }
+    }
+
+    /// The idempotency key of a revision of the record that has this key in `topic`.
+    pub fn idempotency_key(&self, topic: &str, revision: i64) -> Id {
+        // As `idempotency_key` of the schemas, with the key's parts hashed before.
+        Id::of(&[topic.as_bytes(), &self.hash.0.to_be_bytes(), &revision.to_be_bytes()])
     }
 }
 
@@ -74,4 +90,20 @@ pub struct Rejection<'a> {
     pub site: &'a str,
     /// The event's id, where it could be read.
     pub event_id: Option<&'a str>,
+}
+
+#[cfg(test)]
+mod tests {
+    use millstream_schemas::{Id, idempotency_key};
+
+    use super::RecordKey;
+
+    #[test]
+    fn a_key_hashed_once_gives_the_same_idempotency_keys() {
+        let id = Id(7);
+        let key = RecordKey::new("shop", id);
+        for topic in ["sessions", "scores.propensity"] {
+            assert_eq!(key.idempotency_key(topic, 5), idempotency_key(topic, &[b"shop", &id.to_hex()], 5));
+        }
+    }
 }

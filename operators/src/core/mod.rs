@@ -8,7 +8,7 @@ pub mod timers;
 pub mod undo_map;
 pub mod watermark;
 
-pub use context::{Context, Sink};
+pub use context::{Context, RecordKey, Sink};
 pub use event_kind::EventKind;
 pub use event_order::EventOrder;
 pub use timers::Timers;

@@ -4,13 +4,13 @@ use millstream_schemas::{Id, Propensity};
 use millstream_scoring::Scorer;
 
 use super::Activity;
-use crate::core::{Context, Sink};
+use crate::core::{Context, RecordKey, Sink};
 use crate::sessions::Owner;
 
 /// Emits the score of a session whose informative events are `activity`; `retracted` where the session has ceased. Nothing for a
 /// session that no event with the purpose has reached.
 pub fn emit(
-    session: Id,
+    key: &RecordKey,
     activity: &Activity,
     owner: &Owner<'_>,
     scorer: &dyn Scorer,
@@ -19,13 +19,13 @@ pub fn emit(
     sink: &mut impl Sink,
 ) {
     if !activity.is_empty() {
-        write(session, activity, owner, scorer, retracted, cx, sink);
+        write(key, activity, owner, scorer, retracted, cx, sink);
     }
 }
 
 /// Retracts whatever was scored under the key of a session in which nothing has been yet. `consent` is that of the event that says so.
 pub fn retract_blank(
-    session: Id,
+    key: &RecordKey,
     consent: i32,
     owner: &Owner<'_>,
     scorer: &dyn Scorer,
@@ -34,11 +34,11 @@ pub fn retract_blank(
 ) {
     // Four purposes fit.
     let nothing = Activity { consent: consent as u8, ..Activity::default() };
-    write(session, &nothing, owner, scorer, true, cx, sink);
+    write(key, &nothing, owner, scorer, true, cx, sink);
 }
 
 fn write(
-    session: Id,
+    key: &RecordKey,
     activity: &Activity,
     owner: &Owner<'_>,
     scorer: &dyn Scorer,
@@ -50,9 +50,9 @@ fn write(
     let revision = cx.revision(owner.hand_overs);
     sink.propensity(&Propensity {
         site: owner.site,
-        session_id: session,
+        session_id: key.id,
         revision,
-        idempotency_key: cx.idempotency_key(Propensity::TOPIC, owner.site, session, revision),
+        idempotency_key: key.idempotency_key(Propensity::TOPIC, revision),
         retracted,
         event_time: cx.event_time_ms,
         source_event: cx.source_event,

@@ -105,7 +105,9 @@ impl Clone for SourceSessions {
     fn clone(&self) -> Self {
         let mut list = List::with_capacity(self.list.len());
         if let Some((latest, older)) = self.list.split_last() {
-            list.extend(older.iter().cloned());
+            if !older.is_empty() {
+                list.extend(older.iter().cloned());
+            }
             list.push(Arc::new(Session::clone(latest)));
         }
         Self { list, single: self.single.clone() }

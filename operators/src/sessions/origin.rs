@@ -44,14 +44,15 @@ pub const TEXTS: usize = 12;
 pub struct Origin {
     /// The event's place.
     pub order: EventOrder,
-    /// Length of each text in `packed`; [`ABSENT`] for none.
-    lengths: [u16; TEXTS],
+    /// Where each text ends in `packed`, with [`ABSENT`] where there is none; it begins where the one before ends.
+    ends: [u16; TEXTS],
     /// The texts, one after the other.
     packed: Box<str>,
 }
 
-/// In place of a length: there is no such text.
-const ABSENT: u16 = u16::MAX;
+/// There is no such text. All texts together are shorter than this: [`TEXTS`] of at most [`ADDRESS_BYTES`].
+const ABSENT: u16 = 0x8000;
+const _: () = assert!(TEXTS * ADDRESS_BYTES < ABSENT as usize);
 
 impl Origin {
     /// Remembers `event`.
@@ -79,34 +80,33 @@ impl Origin {
     pub fn pack(order: EventOrder, texts: [Option<&str>; TEXTS]) -> Self {
         let texts = texts.map(|text| text.map(|text| clip(text, ADDRESS_BYTES)));
         let bytes: usize = texts.iter().flatten().map(|text| text.len()).sum();
-        let (mut packed, mut lengths) = (String::with_capacity(bytes), [ABSENT; TEXTS]);
-        for (text, length) in texts.into_iter().zip(&mut lengths) {
-            if let Some(text) = text {
-                packed.push_str(text);
-                // At most ADDRESS_BYTES.
-                *length = text.len() as u16;
-            }
+        let (mut packed, mut ends) = (String::with_capacity(bytes), [0; TEXTS]);
+        for (text, end) in texts.into_iter().zip(&mut ends) {
+            packed.push_str(text.unwrap_or_default());
+            // Below ABSENT.
+            *end = packed.len() as u16 | if text.is_some() { 0 } else { ABSENT };
         }
-        Self { order, lengths, packed: packed.into_boxed_str() }
+        Self { order, ends, packed: packed.into_boxed_str() }
     }
 
     /// One of the texts.
     pub fn text(&self, text: Text) -> Option<&str> {
-        self.texts()[text as usize]
+        self.at(text as usize)
+    }
+
+    #[inline]
+    fn at(&self, place: usize) -> Option<&str> {
+        let end = self.ends[place];
+        if end & ABSENT != 0 {
+            return None;
+        }
+        let start = place.checked_sub(1).map_or(0, |before| self.ends[before] & !ABSENT);
+        self.packed.get(usize::from(start)..usize::from(end))
     }
 
     /// All texts, in the order of [`Text`].
     pub fn texts(&self) -> [Option<&str>; TEXTS] {
-        let mut from = 0;
-        self.lengths.map(|length| {
-            if length == ABSENT {
-                return None;
-            }
-            let to = from + usize::from(length);
-            let text = self.packed.get(from..to);
-            from = to;
-            text
-        })
+        std::array::from_fn(|place| self.at(place))
     }
 
     /// Bytes held, with those of the counters around them.

@@ -1,13 +1,11 @@
 //! The record of a session.
 
-use std::sync::Arc;
-
 use millstream_schemas::{Id, Session as Record};
 use millstream_scoring::Scorer;
 
-use super::origin::{Origin, TEXTS, Text};
+use super::origin::Text;
 use super::{Changes, Rules, Session, SourceSessions};
-use crate::core::{Context, Sink};
+use crate::core::{Context, RecordKey, Sink};
 use crate::propensity;
 
 /// Whose sessions they are.
@@ -34,11 +32,22 @@ pub fn emit(
     cx: &Context<'_>,
     sink: &mut impl Sink,
 ) {
+    write(session, &RecordKey::new(owner.site, session.id), owner, rules, retracted, cx, sink);
+}
+
+fn write(
+    session: &Session,
+    key: &RecordKey,
+    owner: &Owner<'_>,
+    rules: &Rules,
+    retracted: bool,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
     let revision = cx.revision(owner.hand_overs);
-    let first = session.first.texts();
-    let entry = texts(session, &first, &session.entry);
-    let channel = texts(session, &first, &session.channel);
-    let tracker = texts(session, &first, &session.tracker);
+    let first = |text| session.first.text(text);
+    let entry = |text| session.entry.as_ref().and_then(|origin| origin.text(text));
+    let channel = |text| session.channel.as_ref().and_then(|origin| origin.text(text));
     let (revenue_minor, currency) = session.revenue();
     let started_at = session.first.order.time_ms;
     let ended_at = session.last.time_ms;
@@ -46,7 +55,7 @@ pub fn emit(
         site: owner.site,
         session_id: session.id,
         revision,
-        idempotency_key: cx.idempotency_key(Record::TOPIC, owner.site, session.id, revision),
+        idempotency_key: key.idempotency_key(Record::TOPIC, revision),
         retracted,
         event_time: cx.event_time_ms,
         source_event: cx.source_event,
@@ -56,8 +65,8 @@ pub fn emit(
         source: owner.source,
         person: owner.person,
         user_id: owner.user_id,
-        device_id: first[Text::DeviceId as usize],
-        tracker_session_id: tracker[Text::TrackerSessionId as usize],
+        device_id: first(Text::DeviceId),
+        tracker_session_id: session.tracker.as_ref().and_then(|origin| origin.text(Text::TrackerSessionId)),
         started_at,
         ended_at,
         state: if session.closed { "closed" } else { "open" },
@@ -76,31 +85,18 @@ pub fn emit(
         duration_ms: ended_at.saturating_sub(started_at),
         scroll_depth_pct: i32::from(session.scroll_depth_pct),
         funnel_depth: i32::from(session.funnel_depth),
-        entry_page: entry[Text::Page as usize],
+        entry_page: entry(Text::Page),
         exit_page: session.exit_page.as_deref(),
-        entry_referrer: entry[Text::Referrer as usize],
-        channel: channel[Text::Channel as usize].unwrap_or("none"),
-        utm_source: channel[Text::UtmSource as usize],
-        utm_medium: channel[Text::UtmMedium as usize],
-        utm_campaign: channel[Text::UtmCampaign as usize],
-        device_class: first[Text::DeviceClass as usize].unwrap_or("unknown"),
-        os: first[Text::Os as usize].unwrap_or("unknown"),
-        browser: first[Text::Browser as usize].unwrap_or("unknown"),
-        country: first[Text::Country as usize],
+        entry_referrer: entry(Text::Referrer),
+        channel: channel(Text::Channel).unwrap_or("none"),
+        utm_source: channel(Text::UtmSource),
+        utm_medium: channel(Text::UtmMedium),
+        utm_campaign: channel(Text::UtmCampaign),
+        device_class: first(Text::DeviceClass).unwrap_or("unknown"),
+        os: first(Text::Os).unwrap_or("unknown"),
+        browser: first(Text::Browser).unwrap_or("unknown"),
+        country: first(Text::Country),
     });
-}
-
-/// The texts of one of the session's events, of which most often the first event is each.
-fn texts<'a>(
-    session: &'a Session,
-    first: &[Option<&'a str>; TEXTS],
-    origin: &'a Option<Arc<Origin>>,
-) -> [Option<&'a str>; TEXTS] {
-    match origin {
-        None => [None; TEXTS],
-        Some(origin) if Arc::ptr_eq(origin, &session.first) => *first,
-        Some(origin) => origin.texts(),
-    }
 }
 
 /// Emits everything a record has changed: retractions first, then each session once, with its score where that changed.
@@ -116,22 +112,26 @@ pub fn emit_changes(
     // From the end: nearly every record concerns the latest session.
     let living = |id: Id| sessions.list.iter().rev().find(|session| session.id == id);
     for ceased in changes.ceased.iter().filter(|ceased| living(ceased.id).is_none()) {
-        emit(ceased, owner, rules, true, cx, sink);
-        propensity::emit(ceased.id, &ceased.activity, owner, scorer, true, cx, sink);
+        let key = RecordKey::new(owner.site, ceased.id);
+        write(ceased, &key, owner, rules, true, cx, sink);
+        propensity::emit(&key, &ceased.activity, owner, scorer, true, cx, sink);
     }
     for unscored in changes.unscored.iter().filter(|old| living(old.id).is_some_and(|now| now.activity.is_empty())) {
-        propensity::emit(unscored.id, &unscored.activity, owner, scorer, true, cx, sink);
+        let key = RecordKey::new(owner.site, unscored.id);
+        propensity::emit(&key, &unscored.activity, owner, scorer, true, cx, sink);
     }
     for &(id, consent) in changes.blank.iter().filter(|(id, _)| living(*id).is_some_and(|now| now.activity.is_empty()))
     {
-        propensity::retract_blank(id, consent, owner, scorer, cx, sink);
+        let key = RecordKey::new(owner.site, id);
+        propensity::retract_blank(&key, consent, owner, scorer, cx, sink);
     }
     for &(id, rescore) in &changes.touched {
         // One that has ceased since was retracted above, if it was ever seen.
         let Some(session) = living(id) else { continue };
-        emit(session, owner, rules, false, cx, sink);
+        let key = RecordKey::new(owner.site, id);
+        write(session, &key, owner, rules, false, cx, sink);
         if rescore {
-            propensity::emit(id, &session.activity, owner, scorer, false, cx, sink);
+            propensity::emit(&key, &session.activity, owner, scorer, false, cx, sink);
         }
     }
 }

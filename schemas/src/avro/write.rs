@@ -61,7 +61,13 @@ pub fn str(out: &mut Vec<u8>, value: &str) {
 /// An id, as 32 lower-case hexadecimal digits.
 #[inline(always)]
 pub fn id(out: &mut Vec<u8>, value: Id) {
-    bytes(out, &value.to_hex());
+    // Length and digits in one go.
+    let mut text = [0u8; 33];
+    let (len, digits) = text.split_at_mut(1);
+    // 32, zigzag.
+    len[0] = 64;
+    digits.copy_from_slice(&value.to_hex());
+    out.extend_from_slice(&text);
 }
 
 /// A decimal: its mantissa as the shortest big-endian two's complement.
