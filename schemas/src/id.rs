@@ -16,18 +16,22 @@ const STACK_BYTES: usize = 256;
 impl Id {
     /// The id of `parts`. Each part is preceded by its length, so that `["ab", "c"]` and `["a", "bc"]` differ.
     pub fn of(parts: &[&[u8]]) -> Self {
-        let total: usize = parts.iter().map(|part| part.len() + size_of::<u32>()).sum();
-        if total <= STACK_BYTES {
-            let mut buffer = [0u8; STACK_BYTES];
-            let mut at = 0;
-            for part in parts {
-                buffer[at..at + 4].copy_from_slice(&part_len(part));
-                at += 4;
-                buffer[at..at + part.len()].copy_from_slice(part);
-                at += part.len();
-            }
-            return Self(xxh3_128(&buffer[..at]));
+        let mut buffer = [0u8; STACK_BYTES];
+        let mut at = 0;
+        for part in parts {
+            let end = at + size_of::<u32>() + part.len();
+            let Some((len, bytes)) = buffer.get_mut(at..end).and_then(|room| room.split_first_chunk_mut()) else {
+                return Self::of_long(parts);
+            };
+            *len = part_len(part);
+            bytes.copy_from_slice(part);
+            at = end;
         }
+        Self(xxh3_128(&buffer[..at]))
+    }
+
+    #[cold]
+    fn of_long(parts: &[&[u8]]) -> Self {
         let mut hasher = Xxh3::new();
         for part in parts {
             hasher.update(&part_len(part));
