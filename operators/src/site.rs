@@ -229,8 +229,7 @@ mod tests {
 
     #[test]
     fn what_is_left_out_has_its_default() {
-        let config =
-            SiteConfig::parse("shop", r#"{"currency":"GBP","consent_default":["analytics"],"later":1}"#).unwrap();
+        let config = SiteConfig::parse("shop", r#"{"currency":"GBP","consent_default":["analytics"]}"#).unwrap();
         assert_eq!(
             config,
             SiteConfig {
@@ -239,6 +238,13 @@ mod tests {
                 ..SiteConfig::default()
             }
         );
+    }
+
+    #[test]
+    fn a_misspelt_setting_is_refused() {
+        let error = SiteConfig::parse("shop", r#"{"session_sorce":"tracker"}"#).unwrap_err();
+        assert!(error.to_string().contains("session_sorce"), "{error}");
+        assert_eq!(error.reason(), (Reason::WrongType, None));
     }
 
     #[test]
