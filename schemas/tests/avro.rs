@@ -3,7 +3,6 @@
 
 use apache_avro::types::Value as Oracle;
 use apache_avro::{Decimal as OracleDecimal, Schema};
-use millstream_schemas::avro::{DecodeErrorKind, Reader, write};
 use millstream_schemas::{
     Decimal, DecodeError, Field, FieldType, Id, RECORDS, Record, RecordSchema, Value, for_each_record, visit,
 };
@@ -182,7 +181,7 @@ fn bytes_after_the_last_field_are_an_error() {
 
 #[test]
 fn an_array_cannot_claim_more_than_is_there() {
-    use millstream_schemas::Propensity;
+    use millstream_schemas::{DecodeErrorKind, Propensity};
     let mut body = Vec::new();
     Propensity::default().encode(&mut body);
     body.pop();
@@ -211,35 +210,5 @@ fn decimals_take_the_shortest_form() {
         let mut out = Vec::new();
         millstream_schemas::avro::write::decimal(&mut out, Decimal::from_mantissa(mantissa).unwrap());
         assert_eq!(out.len(), bytes + 1, "{mantissa}");
-    }
-}
-
-proptest! {
-    /// Strings are checked many at once; what is read is what each of them alone would be, whatever stands beside it.
-    #[test]
-    fn strings_are_checked_each_for_itself(
-        strings in prop::collection::vec(
-            prop_oneof![
-                "[ -~]{0,70}".prop_map(String::into_bytes),
-                "\\PC{0,20}".prop_map(String::into_bytes),
-                prop::collection::vec(any::<u8>(), 0..6),
-            ],
-            0..12,
-        ),
-    ) {
-        let mut body = Vec::new();
-        for string in &strings {
-            write::bytes(&mut body, string);
-        }
-        let mut reader = Reader::new(RECORDS[0], &body);
-        for string in &strings {
-            match std::str::from_utf8(string) {
-                Ok(text) => prop_assert_eq!(reader.str(), Ok(text)),
-                Err(_) => {
-                    prop_assert_eq!(reader.str(), Err(DecodeErrorKind::InvalidUtf8));
-                }
-            }
-        }
-        prop_assert!(reader.is_at_end());
     }
 }

@@ -35,18 +35,24 @@ impl Reasons {
     /// The three largest of `contributions` by magnitude; those that moved nothing are left out, the lower index wins a tie.
     pub fn strongest(contributions: &[f64]) -> Self {
         // Strongest first.
-        let mut top = [(0u8, 0.0f64); 3];
+        let (mut first, mut second, mut third) = ((0u8, 0.0f64), (0u8, 0.0f64), (0u8, 0.0f64));
         let mut len = 0;
         for (index, contribution) in contributions.iter().enumerate().take(FEATURES.len()) {
             let strength = contribution.abs();
             // What is not above zero, or no number, moved nothing.
-            let Some(at) = top.iter().position(|&(_, other)| strength > other) else { continue };
-            top[at..].rotate_right(1);
-            // There are fewer than 256 features.
-            top[at] = (index as u8, strength);
-            len = (len + 1).min(3);
+            if strength > third.1 {
+                // There are fewer than 256 features.
+                third = (index as u8, strength);
+                len = (len + 1).min(3);
+            }
+            if third.1 > second.1 {
+                std::mem::swap(&mut second, &mut third);
+            }
+            if second.1 > first.1 {
+                std::mem::swap(&mut first, &mut second);
+            }
         }
-        Self { indices: top.map(|(index, _)| index), len }
+        Self { indices: [first.0, second.0, third.0], len }
     }
 
     fn iter_indices(&self) -> impl Iterator<Item = usize> + '_ {
@@ -100,6 +106,8 @@ mod tests {
         let names = |contributions: &[f64]| Reasons::strongest(contributions).names().collect::<Vec<_>>();
         assert_eq!(names(&[0.0, 1.0, -3.0, 2.0, 0.5]), ["product_views", "list_views", "page_views"]);
         assert_eq!(names(&[1.0, 1.0]), ["events", "page_views"]);
+        assert_eq!(names(&[1.0, 1.0, 1.0, 1.0, 2.0]), ["searches", "events", "page_views"]);
+        assert_eq!(names(&[f64::NAN, -1.0, f64::INFINITY]), ["product_views", "page_views"]);
         assert!(names(&[0.0; 10]).is_empty());
     }
 }

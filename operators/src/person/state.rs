@@ -133,7 +133,7 @@ fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
 }
 
 /// All sources of one person.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Person {
     /// Due time of the next timer set: nothing of the person is due before.
     pub armed_ms: i64,
@@ -145,6 +145,23 @@ pub struct Person {
     pub user_id: Option<Arc<str>>,
     /// Sources, in the order they came.
     pub sources: SmallVec<[Source; 1]>,
+}
+
+impl Clone for Person {
+    /// A copy for the undo log, one an event at worst: by hand, because nearly everybody has one source.
+    fn clone(&self) -> Self {
+        let sources = match self.sources.as_slice() {
+            [source] => SmallVec::from_buf([source.clone()]),
+            sources => sources.iter().cloned().collect(),
+        };
+        Self {
+            armed_ms: self.armed_ms,
+            armed_later_ms: self.armed_later_ms,
+            site: self.site.clone(),
+            user_id: self.user_id.clone(),
+            sources,
+        }
+    }
 }
 
 /// No timer is set.

@@ -103,9 +103,10 @@ impl Clone for SourceSessions {
     /// A copy for the undo log. It gets the latest session, which nearly every event changes, as a copy of its own, so that the
     /// living one stays where it is and is changed in place; a short-lived copy is cheap to make and to drop.
     fn clone(&self) -> Self {
-        let mut list = List::with_capacity(self.list.len());
+        let mut list = List::new();
         if let Some((latest, older)) = self.list.split_last() {
             if !older.is_empty() {
+                list.reserve_exact(self.list.len());
                 list.extend(older.iter().cloned());
             }
             list.push(Arc::new(Session::clone(latest)));

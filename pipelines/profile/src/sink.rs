@@ -31,8 +31,10 @@ type Key = SmallVec<[u8; 96]>;
 
 fn hex_key(site: &str, id: Id) -> Key {
     let mut key = Key::from_slice(site.as_bytes());
-    key.push(b'/');
-    key.extend_from_slice(&id.to_hex());
+    // Separator and digits in one go.
+    let mut tail = [b'/'; 33];
+    tail[1..].copy_from_slice(&id.to_hex());
+    key.extend_from_slice(&tail);
     key
 }
 

@@ -13,10 +13,6 @@ pub struct Reader<'a> {
     len: usize,
     record: &'static RecordSchema,
     field: usize,
-    /// A stretch of ASCII that has been checked, and how much of the body was left where it begins. Between strings there is little
-    /// but short lengths, which are ASCII too: most strings lie in a stretch that was checked for an earlier one.
-    ascii: &'a str,
-    ascii_from: usize,
 }
 
 /// Room made for array items before they are read; a larger array grows as its items prove to be there.
@@ -25,7 +21,7 @@ const MAX_INITIAL_ITEMS: usize = 16;
 impl<'a> Reader<'a> {
     /// Starts reading `body` as `record`.
     pub fn new(record: &'static RecordSchema, body: &'a [u8]) -> Self {
-        Self { rest: body, len: body.len(), record, field: 0, ascii: "", ascii_from: body.len() }
+        Self { rest: body, len: body.len(), record, field: 0 }
     }
 
     /// Names the field that is read next, for errors.
@@ -135,26 +131,7 @@ impl<'a> Reader<'a> {
     /// A string.
     #[inline(always)]
     pub fn str(&mut self) -> Result<&'a str, Kind> {
-        let len = usize::try_from(self.long()?).map_err(|_| Kind::NegativeLength)?;
-        let ahead = self.rest;
-        self.take(len)?;
-        let from = self.ascii_from - ahead.len();
-        match self.ascii.get(from..from + len) {
-            Some(text) => Ok(text),
-            None => self.check(ahead, len),
-        }
-    }
-
-    /// Checks the string of `len` bytes at the beginning of `ahead`, which is the rest of the body, and what follows it.
-    #[inline(never)]
-    fn check(&mut self, ahead: &'a [u8], len: usize) -> Result<&'a str, Kind> {
-        let ascii = ascii_len(ahead);
-        let (checked, _) = ahead.split_at(ascii.max(len));
-        let text = std::str::from_utf8(checked).map_err(|_| Kind::InvalidUtf8)?;
-        if ascii >= len {
-            (self.ascii, self.ascii_from) = (text, ahead.len());
-        }
-        text.get(..len).ok_or(Kind::InvalidUtf8)
+        std::str::from_utf8(self.bytes()?).map_err(|_| Kind::InvalidUtf8)
     }
 
     /// An id: a string of 32 lower-case hexadecimal digits.
@@ -241,22 +218,4 @@ impl<'a> Reader<'a> {
             }
         }
     }
-}
-
-/// How many bytes from the beginning are ASCII.
-fn ascii_len(bytes: &[u8]) -> usize {
-    const BLOCK: usize = 32;
-    const HIGH_BITS: u64 = 0x8080_8080_8080_8080;
-    let is_ascii = |block: &[u8]| block.iter().fold(0, |all, byte| all | byte) < 0x80;
-    let mut len = bytes.chunks_exact(BLOCK).take_while(|block| is_ascii(block)).count() * BLOCK;
-    let mut rest = &bytes[len..];
-    while let Some((word, after)) = rest.split_first_chunk::<8>() {
-        let high = u64::from_le_bytes(*word) & HIGH_BITS;
-        if high != 0 {
-            return len + (high.trailing_zeros() / 8) as usize;
-        }
-        len += 8;
-        rest = after;
-    }
-    len + rest.iter().take_while(|byte| byte.is_ascii()).count()
 }
