@@ -23,7 +23,7 @@ lint: ## Formatting and lints, as the tests check them
 	scripts/test --only fmt --only clippy
 
 bench: ## Measure the engine on the in-memory transport
-	$(CARGO) run --release --package millstream-benches
+	$(CARGO) run --release --package millstream-benches --bin engine
 
 schemas: ## Generate Rust types, Avro, DDL and the reference page from the record definitions
 	$(CARGO) run --package millstream-schemas --bin schemas

@@ -145,6 +145,15 @@ mod tests {
     }
 
     #[test]
+    fn a_misspelt_setting_of_a_site_is_refused() {
+        let text = "[[sites]]\nname = \"shop\"\nwrite_keys = [\"key-of-shop\"]\n[sites.settings]\nsession_sorce = \"tracker\"\n";
+        match load_text(text) {
+            Err(error) => assert!(error.to_string().contains("session_sorce"), "{error}"),
+            Ok(_) => panic!("it was taken"),
+        }
+    }
+
+    #[test]
     fn a_senseless_value_names_its_line() {
         assert_eq!(line("# none\npartitions = 0\n").0, 2);
         assert_eq!(line("[kafka]\nsecurity = \"open\"\n").0, 2);
