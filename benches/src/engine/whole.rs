@@ -96,7 +96,7 @@ pub fn measure(options: &Options) -> Whole {
         cpu_ns
     };
     run(&mut workers, options.people);
-    let before: Vec<u64> = workers.iter().map(|worker| produced(worker)).collect();
+    let before: Vec<u64> = workers.iter().map(produced).collect();
     let cpu_ns = run(&mut workers, options.events);
     let outputs = ["ingest", "profile"]
         .into_iter()

@@ -88,10 +88,10 @@ fn authenticate<'c>(collector: &'c Collector, query: Option<&str>, headers: &Hea
     let site = collector.sites.authenticate(headers, query).ok_or_else(|| {
         Refused::new(Reason::Unauthenticated, "give a write key: Authorization: Bearer <key>, X-Write-Key, or ?key=")
     })?;
-    if let Some(origin) = headers.get(header::ORIGIN) {
-        if !origin.to_str().is_ok_and(|origin| allows(&site.keys, origin)) {
-            return Err(Refused::new(Reason::Unauthenticated, "this origin may not send events for the site"));
-        }
+    let origin_allowed =
+        headers.get(header::ORIGIN).is_none_or(|origin| origin.to_str().is_ok_and(|origin| allows(&site.keys, origin)));
+    if !origin_allowed {
+        return Err(Refused::new(Reason::Unauthenticated, "this origin may not send events for the site"));
     }
     Ok(site)
 }

@@ -10,6 +10,9 @@ use prometheus::{IntGaugeVec, Opts, Registry};
 
 use crate::delivery::DeliveryHandle;
 
+/// A name and how to read it.
+type Count = (&'static str, fn(&WorkerStats) -> u64);
+
 const REFRESH: Duration = Duration::from_millis(500);
 
 /// Gauges of stages, fates and delivery.
@@ -66,7 +69,7 @@ impl ProcessMetrics {
     }
 
     fn refresh_stage(&self, name: &str, workers: &[Arc<WorkerStats>]) {
-        let counts: [(&str, fn(&WorkerStats) -> u64); 8] = [
+        let counts: [Count; 8] = [
             ("processed", |stats| stats.processed.load(Ordering::Relaxed)),
             ("replayed", |stats| stats.replayed.load(Ordering::Relaxed)),
             ("produced", |stats| stats.produced.load(Ordering::Relaxed)),

@@ -64,7 +64,7 @@ fn corrupt_frames_embedded() {
     service.stop();
     {
         // The embedded log is one process's: between two runs it can be this one.
-        let log = EmbeddedLog::open(&installation.folder().join("log"), EmbeddedOptions::default()).unwrap();
+        let log = EmbeddedLog::open(installation.folder().join("log"), EmbeddedOptions::default()).unwrap();
         write(&log, &installation);
     }
     let service = Service::start(&installation, &["run"]);

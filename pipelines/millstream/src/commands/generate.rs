@@ -26,7 +26,7 @@ pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let mut events = 0u64;
     while let Some(delivery) = simulator.next() {
         events += 1;
-        if events % 1_000 == 0 {
+        if events.is_multiple_of(1_000) {
             progress.at(simulator.progress_permille(delivery.arrives_ms), 1_000, "‰ of the time");
         }
         writer.push(&delivery, &mut |request| out.put(&request.body))?;

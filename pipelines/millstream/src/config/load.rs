@@ -109,6 +109,7 @@ fn line_of(text: &str, path: &[&str]) -> Option<std::ops::Range<usize>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
 

@@ -54,7 +54,7 @@ pub fn play(config: SimConfig, clock: &DemoClock, sender: &Sender) -> Result<Sen
     };
     while let Some(delivery) = simulator.next() {
         events += 1;
-        if events % 500 == 0 {
+        if events.is_multiple_of(500) {
             progress.at(
                 simulator.progress_permille(delivery.arrives_ms),
                 1_000,
