@@ -30,7 +30,8 @@ pub(crate) fn decode(headers: &HeaderMap, body: Bytes, max_bytes: usize) -> Resu
     }
 }
 
-fn too_large(max_bytes: usize) -> Refused {
+/// The refusal of a body over the limit.
+pub(crate) fn too_large(max_bytes: usize) -> Refused {
     Refused::new(
         Reason::BodyTooLarge,
         format!("a body may have {max_bytes} bytes, also after decompression; send smaller batches"),

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{ConnectInfo, Extension, State};
 use axum::http::{HeaderMap, Uri, header};
 use axum::response::{IntoResponse, Response};
@@ -28,10 +29,15 @@ pub(crate) async fn post(
     peer: Option<Extension<ConnectInfo<SocketAddr>>>,
     uri: Uri,
     headers: HeaderMap,
-    request_body: Bytes,
+    request_body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let peer = peer.map(|Extension(ConnectInfo(address))| address);
-    let mut response = match take(&collector, peer, uri.query(), &headers, request_body).await {
+    let limit = collector.config.max_body_bytes;
+    let taken = match request_body {
+        Ok(request_body) => take(&collector, peer, uri.query(), &headers, request_body).await,
+        Err(_) => Err(body::too_large(limit)),
+    };
+    let mut response = match taken {
         Ok(answer) => answer.into_response(),
         Err(refused) => {
             collector.metrics.refused.with_label_values(&[refused.reason.as_str()]).inc();
@@ -75,7 +81,9 @@ async fn take(
         events.push(stage_event(collector, &request, index, raw, &mut records));
     }
     let timer = collector.metrics.append_seconds.start_timer();
-    append(collector.log.as_ref(), &records, Duration::from_millis(config.append_timeout_ms)).await?;
+    let appended = append(collector.log.as_ref(), &records, Duration::from_millis(config.append_timeout_ms)).await;
+    collector.log_answered(appended.is_ok());
+    appended?;
     timer.observe_duration();
     let queued_bytes = i64::try_from(collector.log.queued_bytes()).unwrap_or(i64::MAX);
     collector.metrics.queued_bytes.set(queued_bytes);

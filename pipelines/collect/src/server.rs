@@ -77,10 +77,15 @@ async fn preflight(State(collector): State<Arc<Collector>>, headers: HeaderMap) 
     cors::preflight(collector.sites.any_allows(origin), &headers, collector.config.preflight_max_age_s)
 }
 
-/// Ready means that an event could be taken now: the log's queue has room.
+/// Ready means that the log took what it was last given; where it did not, a load balancer should look elsewhere for a while.
 async fn ready(State(collector): State<Arc<Collector>>) -> Response {
     let queued_bytes = collector.log.queued_bytes();
-    Json(json!({ "status": "ready", "queued_bytes": queued_bytes })).into_response()
+    let (code, status) = if collector.is_ready() {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the log does not answer")
+    };
+    (code, Json(json!({ "status": status, "queued_bytes": queued_bytes }))).into_response()
 }
 
 /// Serves `routes` on `address`, with TLS where files are given, until `handle` is shut down; then open requests are finished.

@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millstream_schemas::SchemaIds;
@@ -21,6 +22,8 @@ pub struct Collector {
     /// Milliseconds since the epoch: the receive time stamped on events. Injected, so that a simulation owns it.
     now_ms: WallClock,
     started: Instant,
+    /// Whether the log refused or did not confirm the last unit.
+    log_failing: AtomicBool,
 }
 
 /// A wall clock in milliseconds since the epoch.
@@ -43,7 +46,17 @@ impl Collector {
         let partitions = transport.partition_count(topic)?;
         let log = transport.appender(vec![topic.to_owned()])?;
         let started = Instant::now();
-        Ok(Arc::new(Self { config, sites: Sites::new(sites), log, partitions, schema_ids, metrics, now_ms, started }))
+        Ok(Arc::new(Self {
+            config,
+            sites: Sites::new(sites),
+            log,
+            partitions,
+            schema_ids,
+            metrics,
+            now_ms,
+            started,
+            log_failing: AtomicBool::new(false),
+        }))
     }
 
     pub(crate) fn now_ms(&self) -> i64 {
@@ -52,5 +65,15 @@ impl Collector {
 
     pub(crate) fn monotonic(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    /// Notes how the log answered.
+    pub(crate) fn log_answered(&self, well: bool) {
+        self.log_failing.store(!well, Ordering::Relaxed);
+    }
+
+    /// Whether an event could be taken now, as far as the last answer of the log tells.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.log_failing.load(Ordering::Relaxed)
     }
 }

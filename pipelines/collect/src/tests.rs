@@ -151,7 +151,9 @@ async fn bad_bodies_have_a_status_and_a_reason() {
 #[tokio::test]
 async fn ten_megabytes_are_refused_without_being_read_to_the_end() {
     let (log, router) = collector();
-    assert_eq!(post(&router, vec![b'x'; 10 << 20]).await.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    let response = post(&router, vec![b'x'; 10 << 20]).await;
+    assert_eq!(response.status(), StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(json_of(response).await["reason"], "body_too_large");
     assert!(logged(&log).is_empty());
 }
 
@@ -210,6 +212,10 @@ async fn nothing_is_acknowledged_that_the_log_has_not_confirmed() {
     assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(response.headers().contains_key(header::RETRY_AFTER));
     assert!(logged(&log).is_empty());
+    let ready = || Request::get("/readyz").body(Body::empty()).unwrap();
+    assert_eq!(send(&router, ready()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(post(&router, events(1)).await.status(), StatusCode::OK);
+    assert_eq!(send(&router, ready()).await.status(), StatusCode::OK);
 
     let unsynced = MemoryLog::with_options(LocalOptions::default(), MemorySync::OnRequest);
     let router = collector_on(&unsynced, shop());

@@ -15,6 +15,8 @@ use crate::config::SiteSection;
 pub const TASK_INPUTS: [&str; 2] = ["events.collected", "events"];
 const CONTROL_TOPIC: &str = "control";
 const SITE_CONFIG: &str = "site_config";
+/// Attempts to become the sequencer while others try the same.
+const ATTEMPTS: u32 = 5;
 
 /// Why settings could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -54,19 +56,48 @@ pub fn publish_site_settings(
     sites: &[SiteSection],
     now_ms: i64,
 ) -> Result<usize, ControlError> {
-    let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
-    let changed: Vec<(&SiteSection, String)> = sites
+    if changed_settings(&read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?, sites).is_empty() {
+        return Ok(0);
+    }
+    let mut attempts = 0;
+    loop {
+        match publish(transport, namespace, ids, sites, now_ms) {
+            // Another process was the sequencer in between; what it published counts now.
+            Err(ControlError::NotCommitted(_) | ControlError::Transport(TransportError::Fenced(_)))
+                if attempts < ATTEMPTS =>
+            {
+                attempts += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+fn changed_settings<'a>(known: &Known, sites: &'a [SiteSection]) -> Vec<(&'a SiteSection, String)> {
+    sites
         .iter()
         .map(|site| (site, serde_json::Value::Object(site.settings.0.clone()).to_string()))
         .filter(|(site, body)| known.settings.get(&site.name) != Some(body))
-        .collect();
-    if changed.is_empty() {
-        return Ok(0);
-    }
+        .collect()
+}
+
+/// One attempt. Opening the sequencer fences every other, so that nobody else gives out numbers between reading and writing.
+fn publish(
+    transport: &dyn Transport,
+    namespace: &str,
+    ids: &SchemaIds,
+    sites: &[SiteSection],
+    now_ms: i64,
+) -> Result<usize, ControlError> {
     let mut topics = vec![format!("{namespace}{CONTROL_TOPIC}")];
     topics.extend(TASK_INPUTS.iter().map(|topic| format!("{namespace}{topic}")));
     let partitions = topics.iter().map(|topic| transport.partition_count(topic)).collect::<Result<Vec<_>, _>>()?;
     let mut sequencer = transport.transactions(&format!("{namespace}control"), topics)?;
+    let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
+    let changed = changed_settings(&known, sites);
+    if changed.is_empty() {
+        return Ok(0);
+    }
     for (index, (site, body)) in changed.iter().enumerate() {
         let record = Control {
             number: known.last_number + 1 + i64::try_from(index).unwrap_or(i64::MAX),

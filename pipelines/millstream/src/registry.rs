@@ -41,6 +41,7 @@ pub fn register(url: &str, namespace: &str) -> Result<SchemaIds, RegistryError> 
     if url.is_empty() {
         return Ok(SchemaIds::identity());
     }
+    let shown = without_login(url);
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(std::time::Duration::from_secs(10)))
         .http_status_as_error(false)
@@ -49,7 +50,7 @@ pub fn register(url: &str, namespace: &str) -> Result<SchemaIds, RegistryError> 
     let mut pairs = Vec::new();
     for record in RECORDS.iter().filter(|record| !record.topic.is_empty()) {
         let subject = format!("{namespace}{}-millstream.{}", record.topic, record.name);
-        let unreachable = |detail: String| RegistryError::Unreachable { url: url.to_owned(), detail };
+        let unreachable = |detail: String| RegistryError::Unreachable { url: shown.clone(), detail };
         let body = json!({ "schemaType": "AVRO", "schema": record.avro_json }).to_string();
         let mut response = agent
             .post(&format!("{}/subjects/{subject}/versions", url.trim_end_matches('/')))
@@ -58,11 +59,30 @@ pub fn register(url: &str, namespace: &str) -> Result<SchemaIds, RegistryError> 
             .map_err(|error| unreachable(error.to_string()))?;
         let text = response.body_mut().read_to_string().map_err(|error| unreachable(error.to_string()))?;
         if !response.status().is_success() {
-            return Err(RegistryError::Refused { url: url.to_owned(), subject, detail: text });
+            return Err(RegistryError::Refused { url: shown, subject, detail: text });
         }
         let Registered { id } =
             serde_json::from_str(&text).map_err(|error| unreachable(format!("unexpected answer: {error}")))?;
         pairs.push((record.id, id));
     }
     Ok(SchemaIds::registered(pairs))
+}
+
+/// The address without user and password.
+fn without_login(url: &str) -> String {
+    match (url.find("://"), url.rfind('@')) {
+        (Some(scheme), Some(at)) if at > scheme => format!("{}{}", &url[..scheme + 3], &url[at + 1..]),
+        _ => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::without_login;
+
+    #[test]
+    fn an_address_is_shown_without_its_login() {
+        assert_eq!(without_login("https://me:secret@registry:8081/x"), "https://registry:8081/x");
+        assert_eq!(without_login("http://registry:8081"), "http://registry:8081");
+    }
 }

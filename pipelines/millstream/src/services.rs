@@ -1,5 +1,6 @@
 //! Threads of one process: workers of the stages and delivery, started and stopped together.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
@@ -107,7 +108,9 @@ impl Services {
         let failed = Arc::clone(&self.failed);
         let label = name.clone();
         let handle = std::thread::spawn(move || {
-            let result = run();
+            // A service that panics must not leave the others accepting what nobody processes.
+            let result =
+                catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| Err("panicked; see the log above".to_owned()));
             if let Err(error) = &result {
                 tracing::error!(service = label, %error, "service ended");
                 failed.store(true, Ordering::Release);

@@ -33,12 +33,24 @@ pub(crate) struct Task {
     committed: u64,
     /// Offsets on which the stage panicked; they are diverted.
     poisoned: BTreeSet<u64>,
+    /// Records diverted since the last good one, now and as of the last commit.
+    diverted_in_a_row: usize,
+    diverted_at_commit: usize,
 }
 
 impl Task {
     /// A task with empty state that begins reading at `start` and whose outputs below `committed` are already downstream.
     pub fn new(partition: TopicPartition, stage: Box<dyn Stage>, start: u64, committed: u64) -> Self {
-        Self { partition, stage, next: start, epoch_start: start, committed, poisoned: BTreeSet::new() }
+        Self {
+            partition,
+            stage,
+            next: start,
+            epoch_start: start,
+            committed,
+            poisoned: BTreeSet::new(),
+            diverted_in_a_row: 0,
+            diverted_at_commit: 0,
+        }
     }
 
     pub fn process(&mut self, record: RecordRef<'_>, out: &mut Outputs) -> Processed {
@@ -47,6 +59,7 @@ impl Task {
         }
         let mark = out.mark();
         if self.poisoned.contains(&record.offset) {
+            self.diverted_in_a_row += 1;
             self.stage.divert(record, &Diversion::Panic("the operator panicked on this record".to_owned()), out);
         } else {
             let stage = &mut self.stage;
@@ -55,6 +68,7 @@ impl Task {
                 self.poisoned.insert(record.offset);
                 return Processed::Panicked(panic_message(panic.as_ref()));
             }
+            self.diverted_in_a_row = 0;
         }
         self.next = record.offset + 1;
         if record.offset < self.committed {
@@ -74,6 +88,7 @@ impl Task {
         self.epoch_start = self.next;
         self.committed = self.committed.max(self.next);
         self.poisoned = self.poisoned.split_off(&self.next);
+        self.diverted_at_commit = self.diverted_in_a_row;
     }
 
     /// Replayed records are committed already: their undo log can go although the epoch goes on.
@@ -88,6 +103,7 @@ impl Task {
     pub fn undo_epoch(&mut self) -> u64 {
         self.stage.undo_epoch();
         self.next = self.epoch_start;
+        self.diverted_in_a_row = self.diverted_at_commit;
         self.next
     }
 
@@ -99,8 +115,9 @@ impl Task {
         self.next < self.committed
     }
 
-    pub fn poisoned_count(&self) -> usize {
-        self.poisoned.len()
+    /// Records in a row on which the stage panicked, the ones not yet diverted included.
+    pub fn poisoned_in_a_row(&self) -> usize {
+        self.diverted_at_commit + self.poisoned.len()
     }
 
     pub fn state_keys(&self) -> usize {

@@ -1,5 +1,6 @@
 //! `millstream demo`
 
+use std::io::{ErrorKind, Write, stdout};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,6 +12,7 @@ use crate::cli::DemoArgs;
 use crate::commands::run::{start_http, wait_for_signal};
 use crate::config::{Config, TransportKind, WarehouseKind};
 use crate::demo::clock::DemoClock;
+use crate::demo::summary::Dropped;
 use crate::demo::{folder, latency, summary, traffic};
 use crate::error::Failure;
 use crate::progress::tell;
@@ -37,7 +39,7 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     let shared_clock: Arc<dyn Clock> = Arc::<DemoClock>::clone(&clock);
     let app = App::open(config, shared_clock)?;
     let mut services = Services::new();
-    app.start_ingest(&mut services)?;
+    let ingest = app.start_ingest(&mut services)?;
     app.start_profile(&mut services)?;
     let delivery = app.start_delivery(&mut services)?;
     start_http(&app, &mut services)?;
@@ -54,7 +56,7 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
             return Err(Failure::new("a service ended; see the log above"));
         }
         // Read before real time begins, so that the same seed gives the same numbers.
-        let shop = summary::read(&app.warehouse(), &sent)?;
+        let shop = summary::read(&app.warehouse(), &sent, Dropped::of(ingest.fates()))?;
         clock.release();
         let topic = topology::name(&app.config, "scores.propensity");
         let latencies_ms = latency::probe(app.transport.as_ref(), &topic, &sender)?;
@@ -76,14 +78,13 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     services.stop().map_err(Failure::new)
 }
 
-#[allow(clippy::print_stdout, reason = "the summary is this command's result")]
 fn print(summary: &summary::Summary, json: bool) -> Result<(), Failure> {
-    if json {
-        println!("{}", serde_json::to_string(summary)?);
-    } else {
-        println!("{}", summary.to_text());
+    let text = if json { serde_json::to_string(summary)? } else { summary.to_text() };
+    match writeln!(stdout(), "{text}") {
+        // Whoever read the summary has seen enough.
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+        result => Ok(result?),
     }
-    Ok(())
 }
 
 fn hints(url: &str, write_key: &str, app: &App) {

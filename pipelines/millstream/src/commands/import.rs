@@ -11,6 +11,7 @@ use millstream_warehouse::open_parquet;
 use crate::app::App;
 use crate::cli::ImportArgs;
 use crate::config::Config;
+use crate::demo::folder;
 use crate::error::Failure;
 use crate::progress::{Progress, tell};
 use crate::services::Services;
@@ -28,6 +29,7 @@ pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
     let mapping = Mapping::load(&args.mapping)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
+    folder::keep(&app.config.data_dir)?;
     let mut services = Services::new();
     let delivery = if args.log_only {
         None

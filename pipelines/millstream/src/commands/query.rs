@@ -22,6 +22,11 @@ pub fn run(config: &Config, args: &QueryArgs) -> Result<(), Failure> {
     let mut out = stdout().lock();
     match config.warehouse {
         WarehouseKind::Embedded => {
+            let folder = config.data_dir.join("warehouse");
+            if !folder.exists() {
+                let hint = "run the demo or an import first, or set MILLSTREAM_DATA_DIR";
+                return Err(Failure::new(format!("there is no warehouse in {} yet: {hint}", folder.display())));
+            }
             warehouse(config).query(&args.sql, format, &mut out)?;
         }
         WarehouseKind::Clickhouse => ClickHouse::new(&config.clickhouse)?.query(&args.sql, format, &mut out)?,

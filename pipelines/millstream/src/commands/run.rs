@@ -9,6 +9,7 @@ use millstream_runtime::{Clock, SystemClock};
 use crate::app::App;
 use crate::cli::Service;
 use crate::config::Config;
+use crate::demo::folder;
 use crate::error::Failure;
 use crate::http::{self, Listeners};
 use crate::metrics::ProcessMetrics;
@@ -26,6 +27,7 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     let wanted = |service: Service| services.is_empty() || services.contains(&service);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
+    folder::keep(&app.config.data_dir)?;
     let mut running = Services::new();
     let ingest = if wanted(Service::Ingest) { Some(app.start_ingest(&mut running)?) } else { None };
     if wanted(Service::Profile) {

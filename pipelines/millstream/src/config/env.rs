@@ -21,7 +21,7 @@ pub(super) fn overlay(
             used.push(name);
         } else if let Some(path) = name.strip_prefix(PREFIX) {
             let path: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-            insert(table, &path, value(&text)).map_err(|at| ConfigError::Environment {
+            insert(table, &path, value(&path, &text)).map_err(|at| ConfigError::Environment {
                 variable: name.clone(),
                 detail: format!("`{at}` is not a section"),
             })?;
@@ -31,11 +31,20 @@ pub(super) fn overlay(
     Ok(used)
 }
 
-fn value(text: &str) -> Value {
+fn value(path: &[String], text: &str) -> Value {
+    // A password is text, whatever it looks like.
+    if path.last().is_some_and(|key| is_secret(key)) {
+        return Value::String(text.to_owned());
+    }
     match format!("value = {text}").parse::<Table>() {
         Ok(mut parsed) => parsed.remove("value").unwrap_or_else(|| Value::String(text.to_owned())),
         Err(_) => Value::String(text.to_owned()),
     }
+}
+
+/// Whether a key's value must not be shown.
+pub(super) fn is_secret(key: &str) -> bool {
+    ["passw", "secret", "write_key"].iter().any(|part| key.contains(part))
 }
 
 fn insert(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {
@@ -65,10 +74,12 @@ mod tests {
             ("MILLSTREAM__KAFKA__BROKERS", "b:2"),
             ("MILLSTREAM__PARTITIONS", "8"),
             ("MILLSTREAM_DATA_DIR", "/x"),
+            ("MILLSTREAM__KAFKA__PASSWORD", "12345678"),
             ("HOME", "/h"),
         ];
         let used = overlay(&mut table, variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))).unwrap();
-        assert_eq!(used.len(), 3);
+        assert_eq!(used.len(), 4);
+        assert_eq!(table["kafka"]["password"].as_str(), Some("12345678"));
         assert_eq!(table["kafka"]["brokers"].as_str(), Some("b:2"));
         assert_eq!(table["partitions"].as_integer(), Some(8));
         assert_eq!(table["data_dir"].as_str(), Some("/x"));

@@ -87,7 +87,13 @@ fn at_line(path: &Path, text: &str, span: Option<std::ops::Range<usize>>, detail
     let before = &text[..start];
     let line = before.matches('\n').count() + 1;
     let column = before.rsplit('\n').next().map_or(0, str::len) + 1;
-    let source = text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned();
+    let mut source = text.lines().nth(line - 1).unwrap_or_default().trim_end().to_owned();
+    if let Some((key, _)) = source.split_once('=') {
+        // Also a misspelt one: what cannot be told apart from a secret is not shown.
+        if env::is_secret(key) || key.trim().starts_with("pass") {
+            source = format!("{key}= …");
+        }
+    }
     ConfigError::Line { path: path.to_owned(), line, column, text: source, detail: detail.to_owned() }
 }
 

@@ -1,5 +1,6 @@
 //! What the demo says at its end.
 
+use millstream_ingest::fates::{Fate, FateTotals};
 use millstream_simulator::Totals;
 use millstream_warehouse::Warehouse;
 use serde::Serialize;
@@ -38,6 +39,28 @@ impl Latency {
     }
 }
 
+/// Events dropped, by reason; no bytes are kept of them.
+#[derive(Debug, Serialize)]
+pub struct Dropped {
+    /// The visitor's consent does not allow it.
+    pub consent_refused: u64,
+    /// A robot that says so.
+    pub declared_bot: u64,
+    /// Accepted before.
+    pub duplicate: u64,
+}
+
+impl Dropped {
+    /// What this process's ingest has counted.
+    pub fn of(fates: &FateTotals) -> Self {
+        Self {
+            consent_refused: fates.get(Fate::ConsentRefused),
+            declared_bot: fates.get(Fate::DeclaredBot),
+            duplicate: fates.get(Fate::Duplicate),
+        }
+    }
+}
+
 /// What the simulator knows to have happened. Visitors who refuse consent and robots that say so are in it, not in the tables.
 #[derive(Debug, Serialize)]
 pub struct Truth {
@@ -69,8 +92,10 @@ pub struct Summary {
     pub sent: u64,
     /// Requests refused as a whole.
     pub refused_requests: u64,
-    /// Events accepted.
+    /// Events kept: rows of `events`.
     pub events: u64,
+    /// Events dropped for a reason: consent refused, declared robots, duplicates.
+    pub dropped: Dropped,
     /// Sessions, and how many are still open.
     pub sessions: u64,
     /// Open sessions.
@@ -103,7 +128,7 @@ pub struct Summary {
 ///
 /// # Errors
 /// Where a query fails.
-pub fn read(warehouse: &Warehouse, sent: &Sent) -> Result<Summary, Failure> {
+pub fn read(warehouse: &Warehouse, sent: &Sent, dropped: Dropped) -> Result<Summary, Failure> {
     let number = |sql: &str| -> Result<u64, Failure> {
         let rows = warehouse.rows(sql)?;
         let text = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
@@ -115,6 +140,7 @@ pub fn read(warehouse: &Warehouse, sent: &Sent) -> Result<Summary, Failure> {
         refused_requests: sent.refused_requests,
         truth: Truth::of(&sent.truth.totals),
         events: number("select count(*) from events")?,
+        dropped,
         sessions: number("select count(*) from sessions_current")?,
         open_sessions: number("select count(*) from sessions_current where state = 'open'")?,
         conversions: number("select count(*) from sessions_current where purchases > 0")?,
@@ -183,7 +209,10 @@ impl Summary {
         let ms = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1} ms"));
         let mut lines = vec![
             String::new(),
-            format!("  events sent          {:>10}   accepted {}", self.sent, self.events),
+            format!(
+                "  events sent          {:>10}   kept {}; dropped: consent {}, robots {}, duplicates {}",
+                self.sent, self.events, self.dropped.consent_refused, self.dropped.declared_bot, self.dropped.duplicate
+            ),
             format!(
                 "  sessions             {:>10}   open {}; simulated {}",
                 self.sessions, self.open_sessions, self.truth.sessions

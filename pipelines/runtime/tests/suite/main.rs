@@ -3,4 +3,5 @@
 
 mod counter;
 mod exactly_once;
+mod outage;
 mod poison;

@@ -1,0 +1,195 @@
+//! Processing, and the ways in which an epoch ends.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use millstream_transports::{CommitOutcome, OffsetCommit, TopicPartition, TransportError};
+
+use super::{ABORTS_BEFORE_REST, REST, Worker, WorkerError};
+use crate::task::{Processed, Task};
+
+impl Worker {
+    pub(super) fn process_batch(&mut self) -> Result<(), WorkerError> {
+        if self.epoch_started.is_none() {
+            self.epoch_started = Some(self.clock.monotonic());
+        }
+        let batch = std::mem::take(&mut self.batch);
+        let mut live = 0;
+        let mut replayed = 0;
+        let mut result = Ok(());
+        for record in batch.iter() {
+            let at = TopicPartition { topic: record.topic, partition: record.partition };
+            // Our own filter: the broker does not check who owns a partition.
+            let Some(task) = self.tasks.get_mut(&at) else { continue };
+            match task.process(record, &mut self.out) {
+                Processed::Live => live += 1,
+                Processed::Replayed => replayed += 1,
+                Processed::Skipped => {}
+                Processed::Panicked(message) => {
+                    result = self.on_panic(at, record.offset, message);
+                    break;
+                }
+            }
+        }
+        self.batch = batch;
+        self.stats.processed.fetch_add(live, Ordering::Relaxed);
+        self.stats.replayed.fetch_add(replayed, Ordering::Relaxed);
+        if live == 0 && self.out.is_empty() {
+            for task in self.tasks.values_mut() {
+                task.commit_replay();
+            }
+        }
+        result?;
+        for task in self.tasks.values() {
+            if let Some(why) = task.blocked() {
+                let partition = task.partition.partition;
+                return Err(WorkerError::Blocked { stage: self.factory.name(), partition, why });
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn on_panic(&mut self, at: TopicPartition, offset: u64, message: String) -> Result<(), WorkerError> {
+        let stage = self.factory.name();
+        tracing::error!(
+            stage,
+            partition = at.partition,
+            offset,
+            message,
+            "the operator panicked; the record will be diverted"
+        );
+        self.stats.diverted.fetch_add(1, Ordering::Relaxed);
+        let count = self.tasks.get(&at).map_or(0, Task::poisoned_in_a_row);
+        if count > self.config.max_poisoned {
+            return Err(WorkerError::PoisonBurst { stage, partition: at.partition, count, offset, message });
+        }
+        self.undo_epoch()
+    }
+
+    pub(super) fn epoch_due(&self, drained: bool) -> bool {
+        let Some(started) = self.epoch_started else { return false };
+        let undo_bytes: usize = self.tasks.values().map(Task::undo_bytes).sum();
+        drained
+            || self.out.size_bytes() >= self.config.limits.max_bytes
+            || undo_bytes >= self.config.limits.max_bytes
+            || self.clock.monotonic().saturating_sub(started) >= Duration::from_millis(self.config.limits.max_ms)
+    }
+
+    pub(super) fn clear_epoch(&mut self) {
+        self.out.clear();
+        self.epoch_started = None;
+    }
+
+    pub(super) fn undo_epoch(&mut self) -> Result<(), WorkerError> {
+        self.clear_epoch();
+        let Some(member) = self.member.as_mut() else { return Ok(()) };
+        let mut result = member.abort();
+        for task in self.tasks.values_mut() {
+            let from = task.undo_epoch();
+            if result.is_ok() {
+                result = member.seek(task.partition, from);
+            }
+        }
+        self.stats.aborts.fetch_add(1, Ordering::Relaxed);
+        result.map_err(|source| self.transport_error(source))
+    }
+
+    pub(super) fn end_epoch(&mut self) -> Result<(), WorkerError> {
+        let offsets: Vec<OffsetCommit> = self
+            .tasks
+            .values()
+            .filter_map(|task| {
+                let offset = task.offset_to_commit()?;
+                Some(OffsetCommit { partition: task.partition, offset, metadata: String::new() })
+            })
+            .collect();
+        if offsets.is_empty() {
+            for task in self.tasks.values_mut() {
+                task.commit_replay();
+            }
+            self.clear_epoch();
+            return Ok(());
+        }
+        let produced = self.out.len() as u64;
+        let outcome = self.send_and_commit(&offsets)?;
+        match outcome {
+            CommitOutcome::Committed => {
+                for task in self.tasks.values_mut() {
+                    task.commit_epoch();
+                }
+                self.clear_epoch();
+                self.aborts_in_a_row = 0;
+                self.stats.produced.fetch_add(produced, Ordering::Relaxed);
+                self.stats.commits.fetch_add(1, Ordering::Relaxed);
+                let keys: usize = self.tasks.values().map(Task::state_keys).sum();
+                self.stats.state_keys.store(keys as u64, Ordering::Relaxed);
+                Ok(())
+            }
+            CommitOutcome::Aborted(why) => {
+                tracing::warn!(stage = self.factory.name(), %why, "epoch aborted; undone and read again");
+                self.aborts_in_a_row += 1;
+                if self.aborts_in_a_row > ABORTS_BEFORE_REST {
+                    self.rest_until = Some(self.clock.monotonic() + REST);
+                }
+                self.undo_epoch()
+            }
+            CommitOutcome::Fenced(why) => {
+                tracing::warn!(stage = self.factory.name(), %why, "fenced at commit; rejoining");
+                self.abandon();
+                Ok(())
+            }
+            CommitOutcome::Unknown(why) => {
+                tracing::warn!(stage = self.factory.name(), %why, "commit outcome unknown; settling");
+                self.settle(&offsets)
+            }
+        }
+    }
+
+    pub(super) fn send_and_commit(&mut self, offsets: &[OffsetCommit]) -> Result<CommitOutcome, WorkerError> {
+        let Some(member) = self.member.as_mut() else { return Ok(CommitOutcome::Fenced("not a member".to_owned())) };
+        for append in self.out.iter() {
+            match member.send(append) {
+                Ok(()) => {}
+                Err(TransportError::Fenced(why)) => return Ok(CommitOutcome::Fenced(why)),
+                // Sending the same again would end the same way.
+                Err(source @ (TransportError::TooLarge { .. } | TransportError::UnknownTopic(_))) => {
+                    return Err(WorkerError::Transport { stage: self.factory.name(), source });
+                }
+                Err(error) => return Ok(CommitOutcome::Aborted(error.to_string())),
+            }
+        }
+        Ok(member.commit(offsets))
+    }
+
+    /// Finds out what became of a commit whose outcome nobody told us.
+    pub(super) fn settle(&mut self, offsets: &[OffsetCommit]) -> Result<(), WorkerError> {
+        let Some(member) = self.member.as_mut() else { return Ok(()) };
+        let settled = member.settle().and_then(|()| {
+            let mut ours = 0;
+            let mut start = 0;
+            for offset in offsets {
+                let now = member.committed(offset.partition)?.map_or(0, |committed| committed.offset);
+                let began = self.tasks.get(&offset.partition).map_or(0, Task::epoch_start);
+                ours += usize::from(now == offset.offset);
+                start += usize::from(now <= began);
+            }
+            Ok((ours, start))
+        });
+        match settled {
+            Ok((ours, _)) if ours == offsets.len() => {
+                for task in self.tasks.values_mut() {
+                    task.commit_epoch();
+                }
+                self.clear_epoch();
+                self.stats.commits.fetch_add(1, Ordering::Relaxed);
+                Ok(())
+            }
+            Ok((_, start)) if start == offsets.len() => self.undo_epoch(),
+            Ok(_) | Err(TransportError::Fenced(_) | TransportError::Unavailable(_)) => {
+                self.abandon();
+                Ok(())
+            }
+            Err(source) => Err(self.transport_error(source)),
+        }
+    }
+}
