@@ -18,10 +18,6 @@ mod whole;
 use clap::Parser;
 use serde_json::json;
 
-/// As in the binary.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// Measures the engine: ingest and profile, all operators, one core.
 #[derive(Debug, Parser)]
 pub struct Options {

@@ -25,9 +25,6 @@ use clap::Parser;
 use cli::{Cli, Command, Service};
 use error::Failure;
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let serves = matches!(cli.command, Command::Run(_) | Command::Collect | Command::Deliver);
