@@ -144,7 +144,8 @@ def main() -> int:
         name: fields.split(",") for name, _, fields in (pair.partition("=") for pair in arguments.key)
     }
 
-    registry = SchemaRegistryClient({"url": arguments.registry})
+    # Without a limit the client waits for ever for an answer that was lost; with one it asks again.
+    registry = SchemaRegistryClient({"url": arguments.registry, "timeout": REQUEST_LIMIT_S})
     readers = {topic: TopicReader(topic, registry, keys, arguments.sum) for topic in arguments.topics}
     settings = {
         "bootstrap.servers": arguments.brokers,

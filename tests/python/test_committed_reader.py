@@ -45,7 +45,7 @@ class CommittedReader(unittest.TestCase):
         admin = AdminClient({"bootstrap.servers": BROKERS})
         admin.create_topics([NewTopic(self.topic, 3, 1)])[self.topic].result(timeout=30)
         self.addCleanup(lambda: admin.delete_topics([self.topic])[self.topic].result(timeout=30))
-        registry = SchemaRegistryClient({"url": REGISTRY})
+        registry = SchemaRegistryClient({"url": REGISTRY, "timeout": 10})
         self.serializers = {}
         for name, id_field in (("Order", "order_id"), ("Refund", "refund_id")):
             conf = {"subject.name.strategy": lambda _context, record, topic=self.topic: f"{topic}-{record}"}
