@@ -18,6 +18,9 @@ impl Worker {
         for topic in &mut topics {
             topic.name = self.topic(&topic.name);
         }
+        // A stage's input can be among its outputs; a broker refuses to create a topic twice in one request.
+        topics.sort_by(|one, other| one.name.cmp(&other.name));
+        topics.dedup_by(|one, other| one.name == other.name);
         let member = self.transport.ensure_topics(&topics).and_then(|()| {
             self.transport.member(MemberConfig {
                 group: self.topic(self.factory.name()),
