@@ -60,6 +60,12 @@ pub const TOPICS: &[Topic] = &[
     topic(g::Refund::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::RefundLine::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::Propensity::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::RefundMatch::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::Attribution::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::Churn::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::Clv::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::Engagement::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    topic(g::Profile::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::Control::TOPIC, Partitions::One, KeyedBy::Nothing, true),
     topic(g::ImportProgress::TOPIC, Partitions::One, KeyedBy::Nothing, true),
 ];

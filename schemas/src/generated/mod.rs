@@ -18,6 +18,13 @@ mod order_line;
 mod refund;
 mod refund_line;
 mod propensity;
+mod order_fact;
+mod refund_match;
+mod attribution;
+mod churn;
+mod clv;
+mod engagement;
+mod profile;
 
 pub use collected::Collected;
 pub use tick::Tick;
@@ -37,6 +44,13 @@ pub use order_line::OrderLine;
 pub use refund::Refund;
 pub use refund_line::RefundLine;
 pub use propensity::Propensity;
+pub use order_fact::OrderFact;
+pub use refund_match::RefundMatch;
+pub use attribution::Attribution;
+pub use churn::Churn;
+pub use clv::Clv;
+pub use engagement::Engagement;
+pub use profile::Profile;
 
 /// All records, nested ones too, by id.
 pub const RECORDS: &[&crate::record::RecordSchema] = &[
@@ -58,12 +72,19 @@ pub const RECORDS: &[&crate::record::RecordSchema] = &[
     Refund::RECORD,
     RefundLine::RECORD,
     Propensity::RECORD,
+    OrderFact::RECORD,
+    RefundMatch::RECORD,
+    Attribution::RECORD,
+    Churn::RECORD,
+    Clv::RECORD,
+    Engagement::RECORD,
+    Profile::RECORD,
 ];
 
 /// Calls the macro `$each` with the types of all records that stand alone, separated by commas.
 #[macro_export]
 macro_rules! for_each_record {
     ($each:ident) => {
-        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity);
+        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity, $crate::OrderFact, $crate::RefundMatch, $crate::Attribution, $crate::Churn, $crate::Clv, $crate::Engagement, $crate::Profile);
     };
 }

@@ -1,0 +1,34 @@
+-- The newest revision of each key. Read it through scores_churn_current.
+CREATE TABLE IF NOT EXISTS scores_churn_latest
+(
+    `site` LowCardinality(String) COMMENT 'The shop.',
+    `person` String COMMENT 'The customer.',
+    `revision` UInt64 COMMENT 'Hand-over count (high 16 bits) and input offset (low 48): the highest revision of a key is its current row.',
+    `idempotency_key` String COMMENT 'hash(topic, key, revision): equal for equal records, so that a subscriber can drop what it has seen.',
+    `retracted` Bool COMMENT 'True where the key has ceased; the row is then no longer current.',
+    `event_time` DateTime64(3, 'UTC') COMMENT 'Event time this revision speaks of, UTC.',
+    `source_event` String COMMENT 'Id of the event that caused this revision; empty where a timer did.',
+    `watermark` DateTime64(3, 'UTC') COMMENT 'The task\'s watermark when this revision was made.',
+    `consent` Int32 COMMENT 'Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.',
+    `is_bot` Bool COMMENT 'Suspected automated traffic.',
+    `user_id` Nullable(String) COMMENT 'User id behind the person. Personal data.',
+    `scored_at` DateTime64(3, 'UTC') COMMENT 'The moment it is computed for: the order\'s time or the timer\'s due time.',
+    `purchase_days` Int64 COMMENT 'Days with at least one order. In days.',
+    `repeat_days` Int64 COMMENT 'Purchase days after the first (x). In days.',
+    `first_order_at` DateTime64(3, 'UTC') COMMENT 'Start of the first purchase day in the site\'s time zone, as UTC.',
+    `last_order_at` DateTime64(3, 'UTC') COMMENT 'Start of the latest one.',
+    `p_active_30d` Float64 COMMENT 'Probability of at least one purchase in the next 30 days, 0 to 1.',
+    `p_active_90d` Float64 COMMENT 'Probability of at least one purchase in the next 90 days, 0 to 1.',
+    `p_active_365d` Float64 COMMENT 'Probability of at least one purchase in the next 365 days, 0 to 1.',
+    `expected_orders_30d` Float64 COMMENT 'Expected purchase days in the next 30 days.',
+    `expected_orders_90d` Float64 COMMENT 'Expected purchase days in the next 90 days.',
+    `expected_orders_365d` Float64 COMMENT 'Expected purchase days in the next 365 days.',
+    `tier` LowCardinality(String) COMMENT 'active, cooling, at_risk or lost, by p_active_90d.',
+    `role` LowCardinality(String) COMMENT 'champion, challenger or fallback.',
+    `model` LowCardinality(String) COMMENT 'bg_nbd, pareto_nbd or recency (the labelled fallback).',
+    `model_version` LowCardinality(String) COMMENT 'Version of its parameters.',
+    `reasons` Array(String) COMMENT 'What moved it most, strongest first.'
+)
+ENGINE = ReplacingMergeTree(revision, retracted)
+ORDER BY (site, person)
+SETTINGS non_replicated_deduplication_window = 10000
