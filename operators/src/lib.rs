@@ -4,6 +4,7 @@
 //! in the same order give the same bytes, live, in replay and in a test. Iteration over unordered maps is banned for the same
 //! reason.
 
+pub mod buyer;
 pub mod core;
 pub mod orders;
 pub mod person;

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
-    DecodeRecord, Event, HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session,
+    Attribution, Churn, Clv, DecodeRecord, Engagement, Event, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine,
+    Profile, Propensity, Refund, RefundLine, RefundMatch, Session,
 };
 use proptest::prelude::*;
 
@@ -223,6 +224,33 @@ impl Sink for Recorder {
         let mut body = Vec::new();
         record.encode(&mut body);
         self.to_events.push(("order_entry", body));
+    }
+    fn refund_match(&mut self, record: &RefundMatch<'_>) {
+        let key = format!("{}/{}", record.refund_id, record.line_no);
+        self.row("refund_matches", key, record.revision, record.retracted, |out| record.encode(out));
+    }
+    fn attribution(&mut self, record: &Attribution<'_>) {
+        let key = format!("{}/{}/{}", record.order_id, record.model, record.touch_id);
+        self.row("attribution", key, record.revision, record.retracted, |out| record.encode(out));
+    }
+    fn churn(&mut self, record: &Churn<'_>) {
+        self.row("churn", record.person.to_string(), record.revision, record.retracted, |out| record.encode(out));
+    }
+    fn clv(&mut self, record: &Clv<'_>) {
+        self.row("clv", record.person.to_string(), record.revision, record.retracted, |out| record.encode(out));
+    }
+    fn engagement(&mut self, record: &Engagement<'_>) {
+        self.row("engagement", record.session_id.to_string(), record.revision, record.retracted, |out| {
+            record.encode(out);
+        });
+    }
+    fn profile(&mut self, record: &Profile<'_>) {
+        self.row("profiles", record.person.to_string(), record.revision, record.retracted, |out| record.encode(out));
+    }
+    fn order_fact(&mut self, record: &OrderFact<'_>) {
+        let mut body = Vec::new();
+        record.encode(&mut body);
+        self.to_events.push(("order_fact", body));
     }
     fn reject(&mut self, rejection: &Rejection<'_>) {
         self.rejected.push(rejection.reason);

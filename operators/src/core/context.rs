@@ -2,7 +2,8 @@
 
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
-    HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Session, revision,
+    Attribution, Churn, Clv, Engagement, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine, Profile, Propensity,
+    Refund, RefundLine, RefundMatch, Session, revision,
 };
 
 use super::watermark::UNKNOWN_MS;
@@ -69,10 +70,24 @@ pub trait Sink {
     fn refund(&mut self, record: &Refund<'_>);
     /// A revision of a refund's line.
     fn refund_line(&mut self, record: &RefundLine<'_>);
+    /// A revision of what a refund's line takes back.
+    fn refund_match(&mut self, record: &RefundMatch<'_>);
+    /// A revision of one credit of one order.
+    fn attribution(&mut self, record: &Attribution<'_>);
+    /// A revision of a customer's churn score.
+    fn churn(&mut self, record: &Churn<'_>);
+    /// A revision of a customer's value.
+    fn clv(&mut self, record: &Clv<'_>);
+    /// A revision of a closed session's engagement.
+    fn engagement(&mut self, record: &Engagement<'_>);
+    /// A revision of a person's profile; also, compacted, the person's latest.
+    fn profile(&mut self, record: &Profile<'_>);
     /// A source's state, to the partition of `record.to_person`.
     fn hand_over(&mut self, record: &HandOver<'_>);
     /// A change of owner, to the partition of the order.
     fn order_entry(&mut self, record: &OrderEntry<'_>);
+    /// What an order's partition knows, to the partition of `record.person`.
+    fn order_fact(&mut self, record: &OrderFact<'_>);
     /// The record at hand cannot be processed; its bytes go to the dead letters.
     fn reject(&mut self, rejection: &Rejection<'_>);
 }

@@ -3,7 +3,10 @@
 use std::fmt;
 use std::sync::Arc;
 
-use millstream_schemas::{Event, Order, OrderLine, Propensity, Refund, RefundLine, Rejected, SchemaIds, Session};
+use millstream_schemas::{
+    Attribution, Churn, Clv, Engagement, Event, Order, OrderLine, Profile, Propensity, Refund, RefundLine, RefundMatch,
+    Rejected, SchemaIds, Session,
+};
 use millstream_scoring::{Heuristic, Scorer};
 use millstream_transports::TopicSpec;
 
@@ -24,6 +27,18 @@ pub struct ProfileTopics {
     pub refunds: TopicSpec,
     /// `refund.lines`.
     pub refund_lines: TopicSpec,
+    /// `refund.matches`.
+    pub refund_matches: TopicSpec,
+    /// `attribution`.
+    pub attribution: TopicSpec,
+    /// `scores.churn`.
+    pub churn: TopicSpec,
+    /// `clv`.
+    pub clv: TopicSpec,
+    /// `scores.engagement`.
+    pub engagement: TopicSpec,
+    /// `profiles`.
+    pub profiles: TopicSpec,
     /// `events.rejected`.
     pub rejected: TopicSpec,
 }
@@ -39,6 +54,12 @@ impl ProfileTopics {
             order_lines: spec(OrderLine::TOPIC),
             refunds: spec(Refund::TOPIC),
             refund_lines: spec(RefundLine::TOPIC),
+            refund_matches: spec(RefundMatch::TOPIC),
+            attribution: spec(Attribution::TOPIC),
+            churn: spec(Churn::TOPIC),
+            clv: spec(Clv::TOPIC),
+            engagement: spec(Engagement::TOPIC),
+            profiles: spec(Profile::TOPIC),
             rejected: spec(Rejected::TOPIC),
         }
     }

@@ -20,10 +20,22 @@ pub const OUT_ORDER_LINES: u16 = 3;
 pub const OUT_REFUNDS: u16 = 4;
 /// Index of `refund.lines` among the outputs.
 pub const OUT_REFUND_LINES: u16 = 5;
-/// Index of `events` among the outputs: hand-overs and changes of owner.
-pub const OUT_EVENTS: u16 = 6;
+/// Index of `refund.matches` among the outputs.
+pub const OUT_REFUND_MATCHES: u16 = 6;
+/// Index of `attribution` among the outputs.
+pub const OUT_ATTRIBUTION: u16 = 7;
+/// Index of `scores.churn` among the outputs.
+pub const OUT_CHURN: u16 = 8;
+/// Index of `clv` among the outputs.
+pub const OUT_CLV: u16 = 9;
+/// Index of `scores.engagement` among the outputs.
+pub const OUT_ENGAGEMENT: u16 = 10;
+/// Index of `profiles` among the outputs.
+pub const OUT_PROFILES: u16 = 11;
+/// Index of `events` among the outputs: hand-overs, changes of owner and facts about orders.
+pub const OUT_EVENTS: u16 = 12;
 /// Index of `events.rejected` among the outputs.
-pub const OUT_REJECTED: u16 = 7;
+pub const OUT_REJECTED: u16 = 13;
 
 /// Makes profile stages.
 #[derive(Debug, Clone)]
@@ -61,6 +73,12 @@ impl StageFactory for ProfileFactory {
             topics.order_lines.clone(),
             topics.refunds.clone(),
             topics.refund_lines.clone(),
+            topics.refund_matches.clone(),
+            topics.attribution.clone(),
+            topics.churn.clone(),
+            topics.clv.clone(),
+            topics.engagement.clone(),
+            topics.profiles.clone(),
             topics.events.clone(),
             topics.rejected.clone(),
         ]

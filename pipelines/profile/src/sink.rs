@@ -5,14 +5,16 @@ use millstream_operators::core::context::Rejection;
 use millstream_operators::orders::route_id;
 use millstream_runtime::Outputs;
 use millstream_schemas::{
-    HandOver, Id, Order, OrderEntry, OrderLine, Propensity, Refund, RefundLine, Rejected, Session,
+    Attribution, Churn, Clv, Engagement, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine, Profile, Propensity,
+    Refund, RefundLine, RefundMatch, Rejected, Session,
 };
 use millstream_transports::{RecordRef, partition_for};
 use smallvec::SmallVec;
 
 use crate::config::ProfileConfig;
 use crate::factory::{
-    OUT_EVENTS, OUT_ORDER_LINES, OUT_ORDERS, OUT_PROPENSITY, OUT_REFUND_LINES, OUT_REFUNDS, OUT_REJECTED, OUT_SESSIONS,
+    OUT_ATTRIBUTION, OUT_CHURN, OUT_CLV, OUT_ENGAGEMENT, OUT_EVENTS, OUT_ORDER_LINES, OUT_ORDERS, OUT_PROFILES,
+    OUT_PROPENSITY, OUT_REFUND_LINES, OUT_REFUND_MATCHES, OUT_REFUNDS, OUT_REJECTED, OUT_SESSIONS,
 };
 
 /// Where the operators' results go while one input record is processed.
@@ -94,6 +96,40 @@ impl Sink for OutputSink<'_, '_> {
         self.push(OUT_REFUND_LINES, &key, RefundLine::ID, |id, bytes| record.encode_framed(id, bytes));
     }
 
+    fn refund_match(&mut self, record: &RefundMatch<'_>) {
+        let key = text_key(record.site, record.refund_id, Some(record.line_no));
+        self.push(OUT_REFUND_MATCHES, &key, RefundMatch::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn attribution(&mut self, record: &Attribution<'_>) {
+        let mut key = text_key(record.site, record.order_id, None);
+        key.push(b'/');
+        key.extend_from_slice(record.model.as_bytes());
+        key.push(b'/');
+        key.extend_from_slice(&record.touch_id.to_hex());
+        self.push(OUT_ATTRIBUTION, &key, Attribution::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn churn(&mut self, record: &Churn<'_>) {
+        let key = hex_key(record.site, record.person);
+        self.push(OUT_CHURN, &key, Churn::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn clv(&mut self, record: &Clv<'_>) {
+        let key = hex_key(record.site, record.person);
+        self.push(OUT_CLV, &key, Clv::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn engagement(&mut self, record: &Engagement<'_>) {
+        let key = hex_key(record.site, record.session_id);
+        self.push(OUT_ENGAGEMENT, &key, Engagement::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn profile(&mut self, record: &Profile<'_>) {
+        let key = hex_key(record.site, record.person);
+        self.push(OUT_PROFILES, &key, Profile::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
     fn hand_over(&mut self, record: &HandOver<'_>) {
         self.send_to_events(record.to_person, HandOver::ID, |id, bytes| record.encode_framed(id, bytes));
     }
@@ -102,6 +138,10 @@ impl Sink for OutputSink<'_, '_> {
         // An entry without either id cannot be: purchases are noted by one.
         let key = route_id(record.site, record.order_id, record.refund_id).unwrap_or_default();
         self.send_to_events(key, OrderEntry::ID, |id, bytes| record.encode_framed(id, bytes));
+    }
+
+    fn order_fact(&mut self, record: &OrderFact<'_>) {
+        self.send_to_events(record.person, OrderFact::ID, |id, bytes| record.encode_framed(id, bytes));
     }
 
     fn reject(&mut self, rejection: &Rejection<'_>) {
