@@ -13,6 +13,14 @@ pub fn of<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (result, thread_ns() - before)
 }
 
+/// Minor page faults of this thread so far.
+pub fn page_faults() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/stat").expect("the kernel accounts page faults per thread");
+    // The name in parentheses may hold spaces; minflt is the 8th field after it.
+    let field = text.rsplit(')').next().and_then(|fields| fields.split_whitespace().nth(7));
+    field.and_then(|field| field.parse().ok()).expect("stat has this field")
+}
+
 /// Nanoseconds all threads of this process have been on a CPU, living and ended ones.
 #[cfg(feature = "kafka")]
 pub fn process_ns() -> u64 {

@@ -33,6 +33,9 @@ pub struct Options {
     /// Seed of the traffic.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
+    /// Only the whole, not each stage alone (for a profiler).
+    #[arg(long)]
+    pub whole_only: bool,
     /// Only one JSON object.
     #[arg(long)]
     pub json: bool,
@@ -44,7 +47,7 @@ pub struct Options {
 
 fn main() {
     let options = Options::parse();
-    let steps = steps::measure(&options);
+    let steps = if options.whole_only { steps::Steps::default() } else { steps::measure(&options) };
     let whole = whole::measure(&options);
     let per_event = |ns: u64| ns / options.events.max(1);
     let total = per_event(whole.cpu_ns);
@@ -55,6 +58,7 @@ fn main() {
             "payload_bytes": traffic::PAYLOAD_BYTES,
             "ns_per_event": { "parse": steps.parse_ns, "ingest_stage": steps.ingest_ns, "profile_stage": steps.profile_ns, "whole": total },
             "events_per_second_and_core": 1_000_000_000 / total.max(1),
+            "page_faults_per_1000_events": whole.page_faults * 1_000 / options.events.max(1),
             "outputs": whole.outputs,
             "cores": std::thread::available_parallelism().map_or(0, usize::from),
         });
@@ -67,11 +71,14 @@ fn main() {
         options.events,
         traffic::PAYLOAD_BYTES
     );
-    println!("  parse JSON               {:>6} ns/event (within the ingest stage)", steps.parse_ns);
-    println!("  ingest stage             {:>6} ns/event", steps.ingest_ns);
-    println!("  profile stage            {:>6} ns/event", steps.profile_ns);
-    println!("  log, epochs, undo        {:>6} ns/event", total.saturating_sub(steps.ingest_ns + steps.profile_ns));
+    if !options.whole_only {
+        println!("  parse JSON               {:>6} ns/event (within the ingest stage)", steps.parse_ns);
+        println!("  ingest stage             {:>6} ns/event", steps.ingest_ns);
+        println!("  profile stage            {:>6} ns/event", steps.profile_ns);
+        println!("  log, epochs, undo        {:>6} ns/event", total.saturating_sub(steps.ingest_ns + steps.profile_ns));
+    }
     println!("  whole                    {total:>6} ns/event = {} events/s/core", 1_000_000_000 / total.max(1));
+    println!("  page faults              {:>6.2} an event", whole.page_faults as f64 / options.events.max(1) as f64);
     println!("  outputs                  {:?}", whole.outputs);
     #[cfg(feature = "kafka")]
     if let Some(brokers) = &options.kafka {

@@ -12,6 +12,7 @@ use crate::traffic::{Collectable, Traffic};
 use crate::{Options, cpu, whole};
 
 /// CPU nanoseconds an event.
+#[derive(Default)]
 pub struct Steps {
     pub parse_ns: u64,
     pub ingest_ns: u64,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
-use millstream_runtime::{EpochLimits, StageFactory, Step, SystemClock, Worker, WorkerConfig};
+use millstream_runtime::{EpochLimits, StageFactory, SystemClock, Worker, WorkerConfig};
 use millstream_schemas::topics::TOPICS;
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Retention, TopicSpec, Transport};
@@ -16,12 +16,17 @@ use crate::{Options, cpu};
 /// What the measured part took.
 pub struct Whole {
     pub cpu_ns: u64,
+    /// Pages that the kernel had to provide.
+    pub page_faults: u64,
     /// Records produced, by stage.
     pub outputs: BTreeMap<&'static str, u64>,
 }
 
 /// Events appended before the workers run: what comes in within 20 ms, an epoch's limit, at 250,000 events a second.
 pub const ROUND: u64 = 5_000;
+
+/// Each stage's group and input, in the order of the workers.
+const INPUTS: [(&str, &str); 2] = [("ingest", "events.collected"), ("profile", "events")];
 
 fn spec(name: &str, partitions: u32) -> TopicSpec {
     TopicSpec { name: name.to_owned(), partitions, retention: Retention::Forever }
@@ -62,11 +67,25 @@ fn forget(log: &MemoryLog, partitions: u32) {
     }
 }
 
-fn drain(workers: &mut [Worker]) {
+/// Whether the group has committed everything that is in its input. A transaction's marker may lie behind the last record.
+fn is_caught_up(log: &MemoryLog, group: &str, input: &str, partitions: u32) -> bool {
+    (0..partitions).all(|partition| {
+        let committed = log.committed(group, input, partition).expect("the topic exists");
+        let end = log.end_offset(input, partition).expect("the topic exists");
+        committed.map_or(0, |committed| committed.offset) + 1 >= end
+    })
+}
+
+/// Runs the stages in turn until both have committed all of their input. A worker that has nothing to read is left alone: its poll
+/// would wait, the caches would cool down meanwhile, and the other one's epoch would run out.
+fn drain(workers: &mut [Worker], log: &MemoryLog, partitions: u32) {
     loop {
         let mut idle = true;
-        for worker in workers.iter_mut() {
-            idle &= worker.step().expect("the in-memory log does not fail") == Step::Idle;
+        for (worker, (group, input)) in workers.iter_mut().zip(INPUTS) {
+            if !is_caught_up(log, group, input, partitions) {
+                worker.step().expect("the in-memory log does not fail");
+                idle = false;
+            }
         }
         if idle {
             return;
@@ -84,25 +103,27 @@ pub fn measure(options: &Options) -> Whole {
     let appender = transport.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
     let mut traffic = Traffic::new(options.seed, options.people, options.partitions);
     let mut run = |workers: &mut [Worker], events: u64| {
-        let mut cpu_ns = 0;
+        let (mut cpu_ns, mut page_faults) = (0, 0);
         let mut left = events;
         while left > 0 {
             let round: Vec<Collectable> = (0..left.min(ROUND)).map(|_| traffic.next_event()).collect();
             left -= round.len() as u64;
             append(appender.as_ref(), &round);
-            cpu_ns += cpu::of(|| drain(workers)).1;
+            let faults_before = cpu::page_faults();
+            cpu_ns += cpu::of(|| drain(workers, &log, options.partitions)).1;
+            page_faults += cpu::page_faults() - faults_before;
             forget(&log, options.partitions);
         }
-        cpu_ns
+        (cpu_ns, page_faults)
     };
     run(&mut workers, options.people);
     let before: Vec<u64> = workers.iter().map(produced).collect();
-    let cpu_ns = run(&mut workers, options.events);
+    let (cpu_ns, page_faults) = run(&mut workers, options.events);
     let outputs = ["ingest", "profile"]
         .into_iter()
         .zip(workers.iter().zip(before))
         .map(|(name, (worker, before))| (name, produced(worker) - before));
-    Whole { cpu_ns, outputs: outputs.collect() }
+    Whole { cpu_ns, page_faults, outputs: outputs.collect() }
 }
 
 fn produced(worker: &Worker) -> u64 {
