@@ -62,7 +62,7 @@ impl Scorer for Heuristic {
             CART_REMOVE_POINTS * f64::from(features.get(Feature::CartRemoves).clamp(0.0, 5.0));
         let sum = points.iter().fold(0.0, |sum, value| sum + value).max(0.0);
         let p = sum / (sum + HALF_POINTS);
-        Score { p_raw: p, p, reasons: Reasons::strongest(&points) }
+        Score { p_raw: p, p, within_7_days: None, reasons: Reasons::strongest(&points) }
     }
 }
 

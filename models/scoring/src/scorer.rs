@@ -65,15 +65,26 @@ impl Reasons {
     }
 }
 
-/// A score with its receipt.
+/// A score with its receipt: whether the session (still) ends in a purchase.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Score {
     /// Before calibration, 0 to 1.
     pub p_raw: f64,
     /// Calibrated, 0 to 1; of a scorer without calibration the same as `p_raw`, and only a ranking.
     pub p: f64,
-    /// What moved it most.
+    /// Whether the person buys within seven days; `None` of a scorer that does not say.
+    pub within_7_days: Option<Probability>,
+    /// What moved `p` most.
     pub reasons: Reasons,
+}
+
+/// A probability before and after calibration.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Probability {
+    /// Before calibration, 0 to 1.
+    pub p_raw: f64,
+    /// Calibrated, 0 to 1.
+    pub p: f64,
 }
 
 /// Turns features into a probability. Pure: the same features give the same bits.
