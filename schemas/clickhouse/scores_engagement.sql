@@ -20,7 +20,8 @@ CREATE TABLE IF NOT EXISTS scores_engagement
     `scroll_depth_pct` Int32 COMMENT 'Deepest scroll. In percent.',
     `funnel_depth` Int32 COMMENT '0 other, 1 page, 2 list or search, 3 product, 4 cart, 5 checkout, 6 purchase.',
     `score` Float64 COMMENT '0 to 100.',
-    `score_version` LowCardinality(String) COMMENT 'Version of the formula.',
+    `score_version` LowCardinality(String) COMMENT 'Version of the formula, a documented heuristic.',
+    `reasons` Array(String) COMMENT 'What the score is made of, largest share first: engaged_time, depth, page_views.',
     `log_partition` UInt32 COMMENT 'Partition of the topic the row came from.',
     `log_offset` UInt64 COMMENT 'Offset in it.',
     INDEX by_log_position (log_partition, log_offset) TYPE minmax GRANULARITY 4

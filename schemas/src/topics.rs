@@ -38,15 +38,23 @@ pub struct Topic {
     pub keyed_by: KeyedBy,
     /// Whether only Millstream itself reads it; the others are contracts for subscribers.
     pub internal: bool,
+    /// Whether it is compacted: of each key the newest record stays, and a record without value (a tombstone) ends a key. A
+    /// subscriber that fills a cache reads it from its beginning; the warehouse reads the topic that it repeats.
+    pub compacted: bool,
+    /// The topic whose records it repeats; itself for nearly all.
+    pub repeats: &'static str,
 }
 
 impl Topic {
     /// The records written to it.
     pub fn records(&self) -> impl Iterator<Item = &'static RecordSchema> {
-        let name = self.name;
+        let name = self.repeats;
         RECORDS.iter().copied().filter(move |record| record.topic == name)
     }
 }
+
+/// The latest profile of each person, compacted; a person that is no more ends with a tombstone.
+pub const PROFILES_LATEST: &str = "profiles.latest";
 
 /// All topics.
 pub const TOPICS: &[Topic] = &[
@@ -66,12 +74,19 @@ pub const TOPICS: &[Topic] = &[
     topic(g::Clv::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::Engagement::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::Profile::TOPIC, Partitions::Profile, KeyedBy::Input, false),
+    latest(PROFILES_LATEST, g::Profile::TOPIC),
     topic(g::Control::TOPIC, Partitions::One, KeyedBy::Nothing, true),
     topic(g::ImportProgress::TOPIC, Partitions::One, KeyedBy::Nothing, true),
 ];
 
 const fn topic(name: &'static str, partitions: Partitions, keyed_by: KeyedBy, internal: bool) -> Topic {
-    Topic { name, partitions, keyed_by, internal }
+    Topic { name, partitions, keyed_by, internal, compacted: false, repeats: name }
+}
+
+/// The compacted twin of a topic that profile tasks write.
+const fn latest(name: &'static str, repeats: &'static str) -> Topic {
+    let partitions = Partitions::Profile;
+    Topic { name, partitions, keyed_by: KeyedBy::Input, internal: false, compacted: true, repeats }
 }
 
 /// The topic called `name`.
@@ -88,8 +103,24 @@ mod tests {
     fn every_record_has_its_topic_and_every_topic_a_record() {
         let written: BTreeSet<&str> =
             RECORDS.iter().filter(|record| !record.topic.is_empty()).map(|record| record.topic).collect();
-        let listed: BTreeSet<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+        let own = || TOPICS.iter().filter(|topic| topic.repeats == topic.name);
+        let listed: BTreeSet<&str> = own().map(|topic| topic.name).collect();
         assert_eq!(written, listed);
-        assert_eq!(listed.len(), TOPICS.len());
+        assert_eq!(listed.len(), own().count());
+        let names: BTreeSet<&str> = TOPICS.iter().map(|topic| topic.name).collect();
+        assert_eq!(names.len(), TOPICS.len());
+    }
+
+    #[test]
+    fn a_topic_that_repeats_another_is_compacted_and_has_its_partitions() {
+        let repeating: Vec<&Topic> = TOPICS.iter().filter(|topic| topic.repeats != topic.name).collect();
+        assert!(!repeating.is_empty());
+        for topic in repeating {
+            let original = by_name(topic.repeats).unwrap();
+            assert!(topic.compacted && !original.compacted, "{topic:?}");
+            assert_eq!((topic.partitions, topic.keyed_by), (original.partitions, original.keyed_by));
+            let first = |topic: &Topic| topic.records().next().map(|record| record.name);
+            assert!(first(topic).is_some() && first(topic) == first(original));
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Which topics there are, with how many partitions and for how long.
 
-use millstream_schemas::topics::{Partitions, TOPICS};
+use millstream_schemas::topics::{Partitions, TOPICS, by_name};
 use millstream_transports::{Retention, TopicSpec};
 
 use crate::config::Config;
@@ -11,8 +11,10 @@ const KEPT_FOREVER: [&str; 2] = ["control", "imports"];
 
 /// A topic by its plain name, without the namespace's prefix.
 pub fn spec(config: &Config, name: &str) -> TopicSpec {
-    let one = TOPICS.iter().any(|topic| topic.name == name && topic.partitions == Partitions::One);
+    let topic = by_name(name);
+    let one = topic.is_some_and(|topic| topic.partitions == Partitions::One);
     let retention = match i64::try_from(config.retention_hours) {
+        _ if topic.is_some_and(|topic| topic.compacted) => Retention::Compact,
         Ok(hours) if hours > 0 && !KEPT_FOREVER.contains(&name) => Retention::TimeMs(hours.saturating_mul(HOUR_MS)),
         _ => Retention::Forever,
     };

@@ -44,8 +44,10 @@ pub struct Engagement<'a> {
     pub funnel_depth: i32,
     /// 0 to 100.
     pub score: f64,
-    /// Version of the formula.
+    /// Version of the formula, a documented heuristic.
     pub score_version: &'a str,
+    /// What the score is made of, largest share first: engaged_time, depth, page_views.
+    pub reasons: Vec<&'a str>,
 }
 
 impl<'a> Engagement<'a> {
@@ -78,6 +80,7 @@ impl<'a> Engagement<'a> {
         write::int(out, self.funnel_depth);
         write::double(out, self.score);
         write::str(out, self.score_version);
+        write::array(out, &self.reasons, |out, item| write::str(out, item));
     }
 
     /// Appends a Confluent frame: a zero byte, the schema id, the body.
@@ -116,6 +119,7 @@ impl<'a> Engagement<'a> {
             funnel_depth: r.at(17).int()?,
             score: r.at(18).double()?,
             score_version: r.at(19).str()?,
+            reasons: r.at(20).strings()?,
         })
     }
 }
@@ -171,6 +175,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "scroll_depth_pct", ty: FieldType::Int, optional: false, pii: false, unit: Some("percent"), doc: "Deepest scroll.", since: "0.1.0", appended: false },
         Field { name: "funnel_depth", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "0 other, 1 page, 2 list or search, 3 product, 4 cart, 5 checkout, 6 purchase.", since: "0.1.0", appended: false },
         Field { name: "score", ty: FieldType::Double, optional: false, pii: false, unit: None, doc: "0 to 100.", since: "0.1.0", appended: false },
-        Field { name: "score_version", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Version of the formula.", since: "0.1.0", appended: false },
+        Field { name: "score_version", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Version of the formula, a documented heuristic.", since: "0.1.0", appended: false },
+        Field { name: "reasons", ty: FieldType::Strings, optional: false, pii: false, unit: None, doc: "What the score is made of, largest share first: engaged_time, depth, page_views.", since: "0.1.0", appended: false },
     ],
 };

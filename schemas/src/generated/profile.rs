@@ -28,11 +28,11 @@ pub struct Profile<'a> {
     pub is_bot: bool,
     /// User id behind the person. Personal data.
     pub user_id: Option<&'a str>,
-    /// Devices and logins joined in it.
+    /// Devices and logins with a closed session or an order.
     pub sources: i32,
-    /// First event of the first closed session, or first order.
+    /// First event of the first closed session, or the first order.
     pub first_seen_at: i64,
-    /// Last event of the last closed session, or latest order.
+    /// Last event of the latest closed session, or the latest order.
     pub last_seen_at: i64,
     /// Closed sessions.
     pub sessions: i64,
@@ -40,9 +40,9 @@ pub struct Profile<'a> {
     pub page_views: i64,
     /// Engaged time in them. In ms.
     pub engaged_ms: i64,
-    /// Channel of the first session; none where it has none.
+    /// Channel of the first closed session; none where it has none.
     pub first_channel: &'a str,
-    /// Channel of the latest closed session.
+    /// Channel of the latest closed session, the one with the latest event.
     pub last_channel: &'a str,
     /// Device class of the latest closed session.
     pub last_device_class: &'a str,
@@ -199,14 +199,14 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "consent", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.", since: "0.1.0", appended: false },
         Field { name: "is_bot", ty: FieldType::Bool, optional: false, pii: false, unit: None, doc: "Suspected automated traffic.", since: "0.1.0", appended: false },
         Field { name: "user_id", ty: FieldType::String, optional: true, pii: true, unit: None, doc: "User id behind the person.", since: "0.1.0", appended: false },
-        Field { name: "sources", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Devices and logins joined in it.", since: "0.1.0", appended: false },
-        Field { name: "first_seen_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "First event of the first closed session, or first order.", since: "0.1.0", appended: false },
-        Field { name: "last_seen_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Last event of the last closed session, or latest order.", since: "0.1.0", appended: false },
+        Field { name: "sources", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Devices and logins with a closed session or an order.", since: "0.1.0", appended: false },
+        Field { name: "first_seen_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "First event of the first closed session, or the first order.", since: "0.1.0", appended: false },
+        Field { name: "last_seen_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Last event of the latest closed session, or the latest order.", since: "0.1.0", appended: false },
         Field { name: "sessions", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "Closed sessions.", since: "0.1.0", appended: false },
         Field { name: "page_views", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "Page views in them.", since: "0.1.0", appended: false },
         Field { name: "engaged_ms", ty: FieldType::Long, optional: false, pii: false, unit: Some("ms"), doc: "Engaged time in them.", since: "0.1.0", appended: false },
-        Field { name: "first_channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel of the first session; none where it has none.", since: "0.1.0", appended: false },
-        Field { name: "last_channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel of the latest closed session.", since: "0.1.0", appended: false },
+        Field { name: "first_channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel of the first closed session; none where it has none.", since: "0.1.0", appended: false },
+        Field { name: "last_channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel of the latest closed session, the one with the latest event.", since: "0.1.0", appended: false },
         Field { name: "last_device_class", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Device class of the latest closed session.", since: "0.1.0", appended: false },
         Field { name: "country", ty: FieldType::Symbol, optional: true, pii: false, unit: None, doc: "Country of the latest closed session that has one.", since: "0.1.0", appended: false },
         Field { name: "orders", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "Orders.", since: "0.1.0", appended: false },
