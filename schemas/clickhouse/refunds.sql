@@ -1,4 +1,4 @@
--- One refund, posted on its date. Unmatched where it names no order or the order is not known (yet). Every revision.
+-- One refund, posted on its date. Unmatched where it names no order, or one that is not known (yet) or of another currency. Every revision.
 CREATE TABLE IF NOT EXISTS refunds
 (
     `site` LowCardinality(String) COMMENT 'The shop.',

@@ -15,12 +15,14 @@ pub struct OrderFact<'a> {
     pub order_id: Option<&'a str>,
     /// The refund (refund, refund_gone).
     pub refund_id: Option<&'a str>,
-    /// The event that caused this fact.
+    /// The event that told of the purchase, refund or touch.
     pub event_id: &'a str,
     /// Time of the purchase, refund or touch itself.
     pub event_time: i64,
     /// Its event's counter.
     pub sequence: Option<i64>,
+    /// The event that caused this fact: the same one, or a refund, or what changed the owner.
+    pub source_event: &'a str,
     /// Consent purposes as bits.
     pub consent: i32,
     /// Suspected automated traffic.
@@ -31,7 +33,7 @@ pub struct OrderFact<'a> {
     pub person: crate::Id,
     /// User id behind the person. Personal data.
     pub person_user_id: Option<&'a str>,
-    /// How often its owner has changed; the high 16 bits of the revisions that follow from it.
+    /// How often it has been told to another person before; the high 16 bits of the revisions that follow from it.
     pub hand_overs: i32,
     /// ISO 4217 code.
     pub currency: Option<&'a str>,
@@ -47,7 +49,7 @@ pub struct OrderFact<'a> {
     pub channel: Option<&'a str>,
     /// Campaign of a touch.
     pub campaign: Option<&'a str>,
-    /// Lines of the order or refund.
+    /// Lines of the refund, or of the order: without the pieces that refunds naming it took back.
     pub lines: Vec<Line<'a>>,
 }
 
@@ -68,6 +70,7 @@ impl<'a> OrderFact<'a> {
         write::str(out, self.event_id);
         write::long(out, self.event_time);
         write::optional(out, self.sequence, write::long);
+        write::str(out, self.source_event);
         write::int(out, self.consent);
         write::bool(out, self.is_bot);
         write::optional(out, self.source, write::id);
@@ -107,20 +110,21 @@ impl<'a> OrderFact<'a> {
             event_id: r.at(4).str()?,
             event_time: r.at(5).long()?,
             sequence: r.at(6).optional(Reader::long)?,
-            consent: r.at(7).int()?,
-            is_bot: r.at(8).bool()?,
-            source: r.at(9).optional(Reader::id)?,
-            person: r.at(10).id()?,
-            person_user_id: r.at(11).optional(Reader::str)?,
-            hand_overs: r.at(12).int()?,
-            currency: r.at(13).optional(Reader::str)?,
-            amount_minor: r.at(14).optional(Reader::long)?,
-            reporting_amount_minor: r.at(15).optional(Reader::long)?,
-            refunded_minor: r.at(16).long()?,
-            cost_minor: r.at(17).optional(Reader::long)?,
-            channel: r.at(18).optional(Reader::str)?,
-            campaign: r.at(19).optional(Reader::str)?,
-            lines: r.at(20).records(Line::RECORD, Line::read)?,
+            source_event: r.at(7).str()?,
+            consent: r.at(8).int()?,
+            is_bot: r.at(9).bool()?,
+            source: r.at(10).optional(Reader::id)?,
+            person: r.at(11).id()?,
+            person_user_id: r.at(12).optional(Reader::str)?,
+            hand_overs: r.at(13).int()?,
+            currency: r.at(14).optional(Reader::str)?,
+            amount_minor: r.at(15).optional(Reader::long)?,
+            reporting_amount_minor: r.at(16).optional(Reader::long)?,
+            refunded_minor: r.at(17).long()?,
+            cost_minor: r.at(18).optional(Reader::long)?,
+            channel: r.at(19).optional(Reader::str)?,
+            campaign: r.at(20).optional(Reader::str)?,
+            lines: r.at(21).records(Line::RECORD, Line::read)?,
         })
     }
 }
@@ -157,15 +161,16 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "order, refund, touch, order_gone, refund_gone or touch_gone.", since: "0.1.0", appended: false },
         Field { name: "order_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The order; null for a refund that names none.", since: "0.1.0", appended: false },
         Field { name: "refund_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The refund (refund, refund_gone).", since: "0.1.0", appended: false },
-        Field { name: "event_id", ty: FieldType::String, optional: false, pii: false, unit: None, doc: "The event that caused this fact.", since: "0.1.0", appended: false },
+        Field { name: "event_id", ty: FieldType::String, optional: false, pii: false, unit: None, doc: "The event that told of the purchase, refund or touch.", since: "0.1.0", appended: false },
         Field { name: "event_time", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Time of the purchase, refund or touch itself.", since: "0.1.0", appended: false },
         Field { name: "sequence", ty: FieldType::Long, optional: true, pii: false, unit: None, doc: "Its event's counter.", since: "0.1.0", appended: false },
+        Field { name: "source_event", ty: FieldType::String, optional: false, pii: false, unit: None, doc: "The event that caused this fact: the same one, or a refund, or what changed the owner.", since: "0.1.0", appended: false },
         Field { name: "consent", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Consent purposes as bits.", since: "0.1.0", appended: false },
         Field { name: "is_bot", ty: FieldType::Bool, optional: false, pii: false, unit: None, doc: "Suspected automated traffic.", since: "0.1.0", appended: false },
         Field { name: "source", ty: FieldType::Id, optional: true, pii: false, unit: None, doc: "Source of the event that told of it.", since: "0.1.0", appended: false },
         Field { name: "person", ty: FieldType::Id, optional: false, pii: false, unit: None, doc: "Whose it is (or was).", since: "0.1.0", appended: false },
         Field { name: "person_user_id", ty: FieldType::String, optional: true, pii: true, unit: None, doc: "User id behind the person.", since: "0.1.0", appended: false },
-        Field { name: "hand_overs", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "How often its owner has changed; the high 16 bits of the revisions that follow from it.", since: "0.1.0", appended: false },
+        Field { name: "hand_overs", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "How often it has been told to another person before; the high 16 bits of the revisions that follow from it.", since: "0.1.0", appended: false },
         Field { name: "currency", ty: FieldType::Symbol, optional: true, pii: false, unit: None, doc: "ISO 4217 code.", since: "0.1.0", appended: false },
         Field { name: "amount_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Revenue of the order, or amount given back.", since: "0.1.0", appended: false },
         Field { name: "reporting_amount_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "The same in the site's reporting currency; null without a rate.", since: "0.1.0", appended: false },
@@ -173,6 +178,6 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "cost_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Cost of the order; null unless every line has one.", since: "0.1.0", appended: false },
         Field { name: "channel", ty: FieldType::Symbol, optional: true, pii: false, unit: None, doc: "Channel of a touch.", since: "0.1.0", appended: false },
         Field { name: "campaign", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Campaign of a touch.", since: "0.1.0", appended: false },
-        Field { name: "lines", ty: FieldType::Records(Line::RECORD), optional: false, pii: false, unit: None, doc: "Lines of the order or refund.", since: "0.1.0", appended: false },
+        Field { name: "lines", ty: FieldType::Records(Line::RECORD), optional: false, pii: false, unit: None, doc: "Lines of the refund, or of the order: without the pieces that refunds naming it took back.", since: "0.1.0", appended: false },
     ],
 };

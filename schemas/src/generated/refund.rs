@@ -3,7 +3,7 @@
 use crate::avro::{DecodeError, DecodeErrorKind, Reader, write};
 use crate::record::{DecodeRecord, Field, FieldType, Record, RecordSchema};
 
-/// One refund, posted on its date. Unmatched where it names no order or the order is not known (yet).
+/// One refund, posted on its date. Unmatched where it names no order, or one that is not known (yet) or of another currency.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Refund<'a> {
     /// The shop.
@@ -133,7 +133,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     table: Some("refunds"),
     key: &["site", "refund_id"],
     append_only: false,
-    doc: "One refund, posted on its date. Unmatched where it names no order or the order is not known (yet).",
+    doc: "One refund, posted on its date. Unmatched where it names no order, or one that is not known (yet) or of another currency.",
     since: "0.1.0",
     earlier: &[],
     avro_json: include_str!("../../avro/refund.avsc"),
