@@ -54,3 +54,30 @@ pub fn run(
         .map_err(|error| error.to_string())
     })
 }
+
+/// Serves only the operator's routes, for a process without collector, until `stop` is set.
+///
+/// # Errors
+/// Where the address cannot be used.
+pub fn run_admin(metrics: Registry, address: SocketAddr, stop: &AtomicBool) -> Result<(), String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
+    runtime.block_on(async {
+        let handle = Handle::new();
+        let admin = serve(address, None, admin_router(metrics), handle.clone());
+        let stopped = async {
+            while !stop.load(Ordering::Acquire) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            handle.graceful_shutdown(Some(Duration::from_secs(1)));
+            std::future::pending::<()>().await;
+        };
+        tokio::select! {
+            result = admin => result,
+            () = stopped => Ok(()),
+        }
+        .map_err(|error| error.to_string())
+    })
+}

@@ -16,7 +16,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     let mut broken = 0;
     let mut report = |what: &str, result: Result<Vec<String>, String>| match result {
         Ok(warnings) if warnings.is_empty() => tell(&format!("{what}: fine")),
-        Ok(warnings) => warnings.iter().for_each(|warning| tell(&format!("{what}: warning: {warning}"))),
+        Ok(warnings) => grouped(&warnings).iter().for_each(|warning| tell(&format!("{what}: warning: {warning}"))),
         Err(error) => {
             broken += 1;
             tell(&format!("{what}: {error}"));
@@ -29,6 +29,25 @@ pub fn run(config: &Config) -> Result<(), Failure> {
         report("schema registry", registered.map(|_| Vec::new()).map_err(|error| error.to_string()));
     }
     if broken == 0 { Ok(()) } else { Err(Failure::new(format!("{broken} of them must be mended first"))) }
+}
+
+/// The same said of many topics is said once.
+fn grouped(warnings: &[String]) -> Vec<String> {
+    let mut groups: Vec<(String, Vec<&str>)> = Vec::new();
+    for warning in warnings {
+        let said = warning.strip_prefix("topic ").and_then(|rest| rest.split_once([' ', ':']));
+        let (topic, rest) = said.map_or(("", warning.as_str()), |(topic, rest)| (topic, rest.trim_start()));
+        match groups.iter_mut().find(|(known, topics)| known == rest && !topics.is_empty() && !topic.is_empty()) {
+            Some((_, topics)) => topics.push(topic),
+            None => groups.push((rest.to_owned(), if topic.is_empty() { Vec::new() } else { vec![topic] })),
+        }
+    }
+    let told = |(rest, topics): (String, Vec<&str>)| match topics.as_slice() {
+        [] => rest,
+        [topic] => format!("topic {topic}: {rest}"),
+        [first, ..] => format!("{} topics ({first}, …): {rest}", topics.len()),
+    };
+    groups.into_iter().map(told).collect()
 }
 
 fn check_log(config: &Config) -> Result<Vec<String>, String> {
@@ -61,5 +80,19 @@ fn check_warehouse(config: &Config) -> Result<Vec<String>, String> {
             let client = ClickHouse::new(&config.clickhouse).map_err(|error| error.to_string())?;
             client.check().map_err(|error| error.to_string())
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn the_same_said_of_many_topics_is_said_once() {
+        let said = ["topic a does not exist", "broker: x is y", "topic b does not exist", "topic c: z is 1"];
+        assert_eq!(
+            grouped(&said.map(str::to_owned)),
+            ["2 topics (a, …): does not exist", "broker: x is y", "topic c: z is 1"]
+        );
     }
 }

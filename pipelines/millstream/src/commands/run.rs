@@ -1,5 +1,6 @@
 //! `millstream run`, `collect`, `deliver`: services until a signal.
 
+use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -25,6 +26,7 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Where a service cannot start or ends by itself.
 pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     let wanted = |service: Service| services.is_empty() || services.contains(&service);
+    free(&config, wanted(Service::Collect))?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
     folder::keep(&app.config.data_dir)?;
@@ -43,6 +45,8 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     start_retention(&app, &mut running);
     if wanted(Service::Collect) {
         start_http(&app, &mut running)?;
+    } else {
+        start_admin(&app, &mut running);
     }
     wait_for_signal(&running)?;
     tell("stopping: finishing requests and epochs");
@@ -84,6 +88,24 @@ pub fn start_http(app: &App, running: &mut Services) -> Result<(), Failure> {
     ));
     let metrics = app.metrics.clone();
     running.start("collect", move |stop| http::run(collector, metrics, listeners, stop));
+    Ok(())
+}
+
+/// Metrics and health of a process without collector.
+fn start_admin(app: &App, running: &mut Services) {
+    let (metrics, address) = (app.metrics.clone(), app.config.collect.admin_listen);
+    tell(&format!("metrics and health on http://{address}"));
+    running.start("admin", move |stop| http::run_admin(metrics, address, stop));
+}
+
+/// Refuses before anything starts where an address is taken: a second later it would have to undo it all.
+fn free(config: &Config, collects: bool) -> Result<(), Failure> {
+    let listen = ("collect.listen", config.collect.listen);
+    let admin = ("collect.admin_listen", config.collect.admin_listen);
+    for (key, address) in [collects.then_some(listen), Some(admin)].into_iter().flatten() {
+        TcpListener::bind(address)
+            .map_err(|error| Failure::new(format!("{key} = {address}: {error}; choose another address")))?;
+    }
     Ok(())
 }
 

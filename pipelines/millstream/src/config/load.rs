@@ -74,7 +74,7 @@ pub fn load(path: Option<&Path>, variables: impl Iterator<Item = (String, String
         })?
     };
     if let Some(problem) = validate::first_problem(&config) {
-        return Err(match line_of(&text, problem.path) {
+        return Err(match line_of(&text, problem.path, problem.section) {
             Some(span) => at_line(&origin, &text, Some(span), &problem.detail),
             None => ConfigError::Invalid(format!("{}: {}", problem.path.join("."), problem.detail)),
         });
@@ -97,19 +97,29 @@ fn at_line(path: &Path, text: &str, span: Option<std::ops::Range<usize>>, detail
     ConfigError::Line { path: path.to_owned(), line, column, text: source, detail: detail.to_owned() }
 }
 
-/// Where a key stands in the file: the first line that assigns the path's last part within its section.
-fn line_of(text: &str, path: &[&str]) -> Option<std::ops::Range<usize>> {
+/// Where a key stands in the file: the first line that assigns the path's last part in its section, the `repeat`-th of that name;
+/// else the heading of the table that the whole path names.
+fn line_of(text: &str, path: &[&str], repeat: usize) -> Option<std::ops::Range<usize>> {
     let (key, section) = path.split_last()?;
-    let mut current = String::new();
-    let mut offset = 0;
+    let (section, whole) = (section.join("."), path.join("."));
+    let (mut current, mut repeated, mut offset) = (String::new(), 0, 0);
     for line in text.split_inclusive('\n') {
         let trimmed = line.trim();
-        if let Some(name) = trimmed.strip_prefix('[') {
-            current = name.trim_matches(['[', ']']).to_owned();
-        } else if current == section.join(".") && trimmed.split('=').next().is_some_and(|name| name.trim() == *key) {
-            return Some(offset..offset + line.len());
-        }
+        let here = offset..offset + line.len();
         offset += line.len();
+        if let Some(name) = trimmed.strip_prefix('[') {
+            let name = name.split(']').next().unwrap_or_default().trim_start_matches('[').trim();
+            repeated += usize::from(trimmed.starts_with("[[") && whole.starts_with(name));
+            name.clone_into(&mut current);
+            if current == whole && repeated.saturating_sub(1) == repeat {
+                return Some(here);
+            }
+        } else if current == section
+            && repeated.saturating_sub(1) == repeat
+            && trimmed.split('=').next().is_some_and(|name| name.trim() == *key)
+        {
+            return Some(here);
+        }
     }
     None
 }
@@ -158,6 +168,24 @@ mod tests {
             Err(error) => assert!(error.to_string().contains("session_sorce"), "{error}"),
             Ok(_) => panic!("it was taken"),
         }
+    }
+
+    #[test]
+    fn what_is_wrong_with_the_second_site_names_its_line() {
+        let shop = |name: &str, key: &str| format!("[[sites]]\nname = \"{name}\"\nwrite_keys = [\"{key}\"]\n");
+        let first = shop("one", "key-of-one");
+        assert_eq!(line(&format!("{first}{}", shop("two", "short"))).0, 6);
+        assert_eq!(line(&format!("{first}{}", shop("t/o", "key-of-two"))).0, 5);
+        let settings = "[sites.settings]\nsession_gap_ms = 0\n";
+        assert_eq!(line(&format!("{first}{}{settings}", shop("two", "key-of-two"))).0, 7);
+    }
+
+    #[test]
+    fn a_limit_of_nothing_is_refused() {
+        assert_eq!(line("[collect]\nappend_timeout_ms = 0\n").0, 2);
+        assert_eq!(line("[collect]\nmax_body_bytes = 0\n").0, 2);
+        let shop = "[[sites]]\nname = \"shop\"\nwrite_keys = [\"key-of-shop\"]\nmax_events_per_second = 3\n";
+        assert_eq!(line(shop).0, 4);
     }
 
     #[test]

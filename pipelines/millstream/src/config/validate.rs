@@ -6,16 +6,20 @@ use super::Config;
 pub(super) struct Problem {
     /// Its path in the file.
     pub path: &'static [&'static str],
+    /// Which of several sections it is in, from 0: `[[sites]]` is the only repeated one.
+    pub section: usize,
     /// What is wrong and what to do.
     pub detail: String,
 }
 
 type Check = (&'static [&'static str], fn(&Config) -> Option<String>);
+/// A check of the sites; says which site is at fault.
+type SiteCheck = (&'static [&'static str], fn(&Config) -> Option<(usize, String)>);
 
 const CHECKS: &[Check] = &[
     (&["partitions"], |config| outside(config.partitions as usize, 1, 1_024)),
     (&["workers"], |config| outside(config.workers, 1, 256)),
-    (&["epoch_max_ms"], |config| outside(usize::try_from(config.epoch_max_ms).unwrap_or(usize::MAX), 1, 5_000)),
+    (&["epoch_max_ms"], |config| outside_u64(config.epoch_max_ms, 1, 5_000)),
     (&["namespace"], |config| bad_namespace(&config.namespace)),
     (&["kafka", "security"], |config| {
         not_one_of(&config.kafka.security, &["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"])
@@ -29,13 +33,35 @@ const CHECKS: &[Check] = &[
     (&["deliver", "purposes"], |config| unknown_purpose(&config.deliver.purposes)),
     (&["collect", "max_batch_events"], |config| outside(config.collect.max_batch_events, 1, 100_000)),
     (&["collect", "max_event_bytes"], |config| outside(config.collect.max_event_bytes, 256, 900 << 10)),
+    (&["collect", "max_body_bytes"], |config| {
+        outside(config.collect.max_body_bytes, config.collect.max_event_bytes, 64 << 20)
+    }),
+    (&["collect", "append_timeout_ms"], |config| outside_u64(config.collect.append_timeout_ms, 100, 120_000)),
+    (&["kafka", "session_timeout_ms"], |config| outside_u64(config.kafka.session_timeout_ms.into(), 6_000, 300_000)),
+    (&["deliver", "max_age_ms"], |config| outside_u64(config.deliver.max_age_ms, 1, 600_000)),
+    (&["clickhouse", "timeout_ms"], |config| outside_u64(config.clickhouse.timeout_ms, 1_000, 600_000)),
+    (&["clickhouse", "connect_timeout_ms"], |config| outside_u64(config.clickhouse.connect_timeout_ms, 100, 60_000)),
+];
+
+const SITE_CHECKS: &[SiteCheck] = &[
     (&["sites", "write_keys"], bad_keys),
     (&["sites", "name"], bad_names),
+    (&["sites", "max_events_per_second"], bad_rates),
     (&["sites", "settings"], bad_settings),
 ];
 
 pub(super) fn first_problem(config: &Config) -> Option<Problem> {
-    CHECKS.iter().find_map(|(path, check)| check(config).map(|detail| Problem { path, detail }))
+    let found = CHECKS.iter().find_map(|(path, check)| Some(Problem { path, section: 0, detail: check(config)? }));
+    found.or_else(|| {
+        SITE_CHECKS.iter().find_map(|(path, check)| {
+            let (section, detail) = check(config)?;
+            Some(Problem { path, section, detail })
+        })
+    })
+}
+
+fn outside_u64(value: u64, least: usize, most: usize) -> Option<String> {
+    outside(usize::try_from(value).unwrap_or(usize::MAX), least, most)
 }
 
 fn outside(value: usize, least: usize, most: usize) -> Option<String> {
@@ -59,45 +85,59 @@ fn unknown_purpose(purposes: &[String]) -> Option<String> {
         .map(|name| format!("`{name}` is not one of necessary, analytics, personalization, advertising"))
 }
 
-fn bad_keys(config: &Config) -> Option<String> {
+fn bad_keys(config: &Config) -> Option<(usize, String)> {
     let mut seen = std::collections::BTreeSet::new();
-    for site in &config.sites {
+    for (at, site) in config.sites.iter().enumerate() {
         for key in &site.write_keys {
             let fine =
                 key.len() >= 8 && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
             if !fine {
-                return Some(format!(
-                    "a write key of site `{}` needs 8 or more letters, digits, `-`, `_`, `.`, `~`",
-                    site.name
-                ));
+                let rule = "needs 8 or more letters, digits, `-`, `_`, `.`, `~`";
+                return Some((at, format!("a write key of site `{}` {rule}", site.name)));
             }
             if !seen.insert(key) {
-                return Some(format!("a write key of site `{}` is used twice", site.name));
+                return Some((at, format!("a write key of site `{}` is used twice", site.name)));
             }
         }
     }
     None
 }
 
-fn bad_names(config: &Config) -> Option<String> {
+fn bad_names(config: &Config) -> Option<(usize, String)> {
     let mut seen = std::collections::BTreeSet::new();
-    config.sites.iter().find_map(|site| {
+    config.sites.iter().enumerate().find_map(|(at, site)| {
         let name = &site.name;
         let fine = !name.is_empty()
             && name.len() <= 64
             && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
         if !fine {
-            return Some(format!("site name `{name}` needs 1 to 64 letters, digits, `-`, `_`, `.`"));
+            return Some((at, format!("site name `{name}` needs 1 to 64 letters, digits, `-`, `_`, `.`")));
         }
-        (!seen.insert(name)).then(|| format!("two sites are called `{name}`"))
+        (!seen.insert(name)).then(|| (at, format!("two sites are called `{name}`")))
+    })
+}
+
+/// Less than one request's worth of events a second would refuse every batch.
+fn bad_rates(config: &Config) -> Option<(usize, String)> {
+    config.sites.iter().enumerate().find_map(|(at, site)| {
+        let least = u32::try_from(config.collect.max_batch_events).unwrap_or(u32::MAX).div_ceil(2);
+        (site.max_events_per_second < least).then(|| {
+            (
+                at,
+                format!(
+                    "{} is below {least}: a batch of `collect.max_batch_events` could never pass",
+                    site.max_events_per_second
+                ),
+            )
+        })
     })
 }
 
 /// The settings as tasks will read them from the log: what they would refuse there is refused here.
-fn bad_settings(config: &Config) -> Option<String> {
-    config.sites.iter().find_map(|site| {
+fn bad_settings(config: &Config) -> Option<(usize, String)> {
+    config.sites.iter().enumerate().find_map(|(at, site)| {
         let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
         let refused = millstream_operators::site::Sites::default().apply(&site.name, 1, 0, &body).err()?;
-        Some(format!("settings of site `{}`: {refused}", site.name))
+        Some((at, format!("settings of site `{}`: {refused}", site.name)))
     })
 }
