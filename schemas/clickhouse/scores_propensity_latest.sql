@@ -17,12 +17,14 @@ CREATE TABLE IF NOT EXISTS scores_propensity_latest
     `scored_at` DateTime64(3, 'UTC') COMMENT 'The source event\'s time; never the wall clock.',
     `p_purchase` Float64 COMMENT 'Calibrated probability, 0 to 1; of a heuristic only a ranking.',
     `p_raw` Float64 COMMENT 'Before calibration.',
+    `p_purchase_7d` Nullable(Float64) COMMENT 'Calibrated probability that the person buys within 7 days of scored_at, 0 to 1. Null of the heuristic, which does not say.',
+    `p_7d_raw` Nullable(Float64) COMMENT 'The same before calibration.',
     `role` LowCardinality(String) COMMENT 'champion, challenger or fallback (the labelled heuristic).',
     `model` LowCardinality(String) COMMENT 'Model name; `heuristic` for the fallback.',
     `model_version` LowCardinality(String) COMMENT 'Its version.',
     `calibration_version` LowCardinality(String) COMMENT 'Version of the calibration; `none` where there is none.',
     `feature_schema_hash` String COMMENT 'Which features, in which order.',
-    `events_seen` Int64 COMMENT 'Events of the session at that point.',
+    `events_seen` Int64 COMMENT 'Informative events of the session at that point.',
     `reasons` Array(String) COMMENT 'Up to three features that moved the score most, strongest first.'
 )
 ENGINE = ReplacingMergeTree(revision, retracted)

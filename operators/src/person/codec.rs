@@ -12,7 +12,7 @@ use crate::core::EventOrder;
 use crate::core::limits::{
     EVENTS_PER_SOURCE, ORDERS_PER_SESSION, PAGE_VIEWS_PER_SESSION, PURCHASES_PER_SOURCE, SESSIONS_PER_SOURCE,
 };
-use crate::propensity::Activity;
+use crate::propensity::{self, Activity};
 use crate::sessions::origin::{Origin, TEXTS};
 use crate::sessions::{Session, SessionOrder};
 
@@ -200,7 +200,7 @@ fn write_session(out: &mut Vec<u8>, session: &Session) {
         write::long(out, order.amount_minor);
         write::bytes(out, &order.currency);
     }
-    write_activity(out, &session.activity);
+    propensity::codec::write(out, &session.activity);
     write::bytes(out, &session.campaign.to_le_bytes());
     write::long(out, session.engaged_ms);
     for count in [
@@ -281,7 +281,7 @@ fn read_session_order(reader: &mut Reader<'_>) -> Result<SessionOrder, DecodeErr
 }
 
 fn read_session_tail(reader: &mut Reader<'_>, session: &mut Session) -> Result<(), DecodeErrorKind> {
-    session.activity = read_activity(reader)?;
+    session.activity = propensity::codec::read(reader)?;
     session.campaign = read_u64(reader)?;
     session.engaged_ms = reader.long()?;
     session.events = read_small(reader)?;
@@ -298,44 +298,6 @@ fn read_session_tail(reader: &mut Reader<'_>, session: &mut Session) -> Result<(
     session.by_tracker = reader.bool()?;
     session.closed = reader.bool()?;
     Ok(())
-}
-
-fn write_activity(out: &mut Vec<u8>, activity: &Activity) {
-    write::long(out, activity.first_ms);
-    write::long(out, activity.last_ms);
-    write::long(out, i64::from(activity.events));
-    for count in [
-        activity.page_views,
-        activity.product_views,
-        activity.list_views,
-        activity.searches,
-        activity.cart_adds,
-        activity.cart_removes,
-        activity.checkout_steps,
-    ] {
-        write::long(out, i64::from(count));
-    }
-    write::long(out, i64::from(activity.funnel_depth));
-    write::long(out, i64::from(activity.consent));
-    write::bool(out, activity.is_bot);
-}
-
-fn read_activity(reader: &mut Reader<'_>) -> Result<Activity, DecodeErrorKind> {
-    Ok(Activity {
-        first_ms: reader.long()?,
-        last_ms: reader.long()?,
-        events: read_small(reader)?,
-        page_views: read_small(reader)?,
-        product_views: read_small(reader)?,
-        list_views: read_small(reader)?,
-        searches: read_small(reader)?,
-        cart_adds: read_small(reader)?,
-        cart_removes: read_small(reader)?,
-        checkout_steps: read_small(reader)?,
-        funnel_depth: read_small(reader)?,
-        consent: read_small(reader)?,
-        is_bot: reader.bool()?,
-    })
 }
 
 fn read_small<T: TryFrom<i64>>(reader: &mut Reader<'_>) -> Result<T, DecodeErrorKind> {

@@ -147,6 +147,7 @@ pub(super) fn owner<'a>(id: Id, person: &'a Person, source: &Source) -> Owner<'a
         person: id,
         user_id: person.user_id.as_deref(),
         hand_overs: source.hand_overs,
+        history: None,
     }
 }
 

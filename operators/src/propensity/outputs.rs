@@ -3,15 +3,17 @@
 use millstream_schemas::{Id, Propensity};
 use millstream_scoring::Scorer;
 
-use super::Activity;
+use super::{Activity, History};
 use crate::core::{Context, RecordKey, Sink};
 use crate::sessions::Owner;
 
-/// Emits the score of a session whose informative events are `activity`; `retracted` where the session has ceased. Nothing for a
-/// session that no event with the purpose has reached.
+/// Emits the score of a session whose informative events are `activity` and before which was `history`; `retracted` where the session
+/// has ceased. Nothing for a session that no event with the purpose has reached.
+#[expect(clippy::too_many_arguments, reason = "all of them are columns of one record")]
 pub fn emit(
     key: &RecordKey,
     activity: &Activity,
+    history: Option<&History>,
     owner: &Owner<'_>,
     scorer: &dyn Scorer,
     retracted: bool,
@@ -19,7 +21,7 @@ pub fn emit(
     sink: &mut impl Sink,
 ) {
     if !activity.is_empty() {
-        write(key, activity, owner, scorer, retracted, cx, sink);
+        write(key, activity, history, owner, scorer, retracted, cx, sink);
     }
 }
 
@@ -34,19 +36,21 @@ pub fn retract_blank(
 ) {
     // Four purposes fit.
     let nothing = Activity { consent: consent as u8, ..Activity::default() };
-    write(key, &nothing, owner, scorer, true, cx, sink);
+    write(key, &nothing, None, owner, scorer, true, cx, sink);
 }
 
+#[expect(clippy::too_many_arguments, reason = "all of them are columns of one record")]
 fn write(
     key: &RecordKey,
     activity: &Activity,
+    history: Option<&History>,
     owner: &Owner<'_>,
     scorer: &dyn Scorer,
     retracted: bool,
     cx: &Context<'_>,
     sink: &mut impl Sink,
 ) {
-    let score = scorer.score(&activity.features());
+    let score = scorer.score(&activity.features(history));
     let revision = cx.revision(owner.hand_overs);
     sink.propensity(&Propensity {
         site: owner.site,
@@ -65,6 +69,8 @@ fn write(
         scored_at: cx.event_time_ms,
         p_purchase: score.p,
         p_raw: score.p_raw,
+        p_purchase_7d: score.within_7_days.map(|week| week.p),
+        p_7d_raw: score.within_7_days.map(|week| week.p_raw),
         role: scorer.role().as_str(),
         model: scorer.model(),
         model_version: scorer.version(),

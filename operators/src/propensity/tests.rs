@@ -38,7 +38,7 @@ proptest! {
         joined.absorb(&activity(&told[..cut]));
         prop_assert_eq!(joined, whole);
         let count = |kind: &str| told.iter().filter(|told| told.kind == kind && told.consent & 4 != 0).count() as f32;
-        let features = whole.features();
+        let features = whole.features(None);
         prop_assert_eq!(features.get(Feature::PageViews), count("page_view"));
         prop_assert_eq!(features.get(Feature::CartAdds), count("add_to_cart"));
         prop_assert_eq!(features.get(Feature::CheckoutSteps), count("checkout_step"));

@@ -6,7 +6,7 @@ use millstream_scoring::Scorer;
 use super::origin::Text;
 use super::{Changes, Rules, Session, SourceSessions};
 use crate::core::{Context, RecordKey, Sink};
-use crate::propensity;
+use crate::propensity::{self, History};
 
 /// Whose sessions they are.
 #[derive(Debug, Clone, Copy)]
@@ -21,6 +21,8 @@ pub struct Owner<'a> {
     pub user_id: Option<&'a str>,
     /// How often the source was handed over.
     pub hand_overs: u16,
+    /// The source's sessions that can change no more, for scores; `None` where nobody keeps it, and scores then do without history.
+    pub history: Option<&'a History>,
 }
 
 /// Emits one revision of `session`; `retracted` where its key has ceased.
@@ -114,11 +116,11 @@ pub fn emit_changes(
     for ceased in changes.ceased.iter().filter(|ceased| living(ceased.id).is_none()) {
         let key = RecordKey::new(owner.site, ceased.id);
         write(ceased, &key, owner, rules, true, cx, sink);
-        propensity::emit(&key, &ceased.activity, owner, scorer, true, cx, sink);
+        propensity::emit(&key, &ceased.activity, owner.history, owner, scorer, true, cx, sink);
     }
     for unscored in changes.unscored.iter().filter(|old| living(old.id).is_some_and(|now| now.activity.is_empty())) {
         let key = RecordKey::new(owner.site, unscored.id);
-        propensity::emit(&key, &unscored.activity, owner, scorer, true, cx, sink);
+        propensity::emit(&key, &unscored.activity, owner.history, owner, scorer, true, cx, sink);
     }
     for &(id, consent) in changes.blank.iter().filter(|(id, _)| living(*id).is_some_and(|now| now.activity.is_empty()))
     {
@@ -131,7 +133,45 @@ pub fn emit_changes(
         let key = RecordKey::new(owner.site, id);
         write(session, &key, owner, rules, false, cx, sink);
         if rescore {
-            propensity::emit(&key, &session.activity, owner, scorer, false, cx, sink);
+            emit_score(sessions, session, &key, owner, scorer, cx, sink);
         }
     }
+    for session in overtaken(sessions, changes, owner) {
+        let key = RecordKey::new(owner.site, session.id);
+        emit_score(sessions, session, &key, owner, scorer, cx, sink);
+    }
+}
+
+fn emit_score(
+    sessions: &SourceSessions,
+    session: &Session,
+    key: &RecordKey,
+    owner: &Owner<'_>,
+    scorer: &dyn Scorer,
+    cx: &Context<'_>,
+    sink: &mut impl Sink,
+) {
+    let history = owner.history.map(|freed| {
+        let mut history = *freed;
+        let before = sessions.list.iter().take_while(|other| other.first.order < session.first.order);
+        before.for_each(|other| history.add(&other.activity));
+        history
+    });
+    propensity::emit(key, &session.activity, history.as_ref(), owner, scorer, false, cx, sink);
+}
+
+/// Sessions after one whose activity has changed, which were not changed themselves: what was before them is another now.
+fn overtaken<'a>(
+    sessions: &'a SourceSessions,
+    changes: &'a Changes,
+    owner: &Owner<'_>,
+) -> impl Iterator<Item = &'a Session> {
+    let rescored = |id: Id| changes.touched.iter().any(|&(touched, rescore)| rescore && touched == id);
+    let earliest = owner.history.and_then(|_| {
+        let changed = sessions.list.iter().filter(|session| rescored(session.id)).map(|session| session.first.order);
+        let ceased = changes.ceased.iter().chain(&changes.unscored).map(|session| session.first.order);
+        changed.chain(ceased).min()
+    });
+    let after = move |session: &&Session| earliest.is_some_and(|earliest| session.first.order > earliest);
+    sessions.list.iter().map(|session| &**session).filter(after).filter(move |session| !rescored(session.id))
 }

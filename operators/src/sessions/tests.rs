@@ -16,7 +16,7 @@ const GAP: Rules =
 const TRACKER: Rules = Rules { by_tracker: true, ..GAP };
 const CAMPAIGN: Rules = Rules { by_campaign: true, ..GAP };
 
-const OWNER: Owner<'static> = Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0 };
+const OWNER: Owner<'static> = Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0, history: None };
 
 /// Feeds events in the order given, emits after each, and at the end lets the watermark pass to `until_ms`.
 fn run<'a>(told: impl IntoIterator<Item = &'a Told>, rules: &Rules, until_ms: i64) -> (Recorder, SourceSessions) {

@@ -3,7 +3,7 @@
 use crate::avro::{DecodeError, DecodeErrorKind, Reader, write};
 use crate::record::{DecodeRecord, Field, FieldType, Record, RecordSchema};
 
-/// The probability that this session ends in a purchase, re-scored on each informative event.
+/// The probability of a (further) purchase in the rest of this session, and of one by this person within 7 days; re-scored on each informative event.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Propensity<'a> {
     /// The shop.
@@ -38,6 +38,10 @@ pub struct Propensity<'a> {
     pub p_purchase: f64,
     /// Before calibration.
     pub p_raw: f64,
+    /// Calibrated probability that the person buys within 7 days of scored_at, 0 to 1. Null of the heuristic, which does not say.
+    pub p_purchase_7d: Option<f64>,
+    /// The same before calibration.
+    pub p_7d_raw: Option<f64>,
     /// champion, challenger or fallback (the labelled heuristic).
     pub role: &'a str,
     /// Model name; `heuristic` for the fallback.
@@ -48,7 +52,7 @@ pub struct Propensity<'a> {
     pub calibration_version: &'a str,
     /// Which features, in which order.
     pub feature_schema_hash: crate::Id,
-    /// Events of the session at that point.
+    /// Informative events of the session at that point.
     pub events_seen: i64,
     /// Up to three features that moved the score most, strongest first.
     pub reasons: Vec<&'a str>,
@@ -80,6 +84,8 @@ impl<'a> Propensity<'a> {
         write::long(out, self.scored_at);
         write::double(out, self.p_purchase);
         write::double(out, self.p_raw);
+        write::optional(out, self.p_purchase_7d, write::double);
+        write::optional(out, self.p_7d_raw, write::double);
         write::str(out, self.role);
         write::str(out, self.model);
         write::str(out, self.model_version);
@@ -121,13 +127,15 @@ impl<'a> Propensity<'a> {
             scored_at: r.at(13).long()?,
             p_purchase: r.at(14).double()?,
             p_raw: r.at(15).double()?,
-            role: r.at(16).str()?,
-            model: r.at(17).str()?,
-            model_version: r.at(18).str()?,
-            calibration_version: r.at(19).str()?,
-            feature_schema_hash: r.at(20).id()?,
-            events_seen: r.at(21).long()?,
-            reasons: r.at(22).strings()?,
+            p_purchase_7d: r.at(16).optional(Reader::double)?,
+            p_7d_raw: r.at(17).optional(Reader::double)?,
+            role: r.at(18).str()?,
+            model: r.at(19).str()?,
+            model_version: r.at(20).str()?,
+            calibration_version: r.at(21).str()?,
+            feature_schema_hash: r.at(22).id()?,
+            events_seen: r.at(23).long()?,
+            reasons: r.at(24).strings()?,
         })
     }
 }
@@ -153,7 +161,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     table: Some("scores_propensity"),
     key: &["site", "session_id"],
     append_only: false,
-    doc: "The probability that this session ends in a purchase, re-scored on each informative event.",
+    doc: "The probability of a (further) purchase in the rest of this session, and of one by this person within 7 days; re-scored on each informative event.",
     since: "0.1.0",
     earlier: &[],
     avro_json: include_str!("../../avro/propensity.avsc"),
@@ -180,12 +188,14 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "scored_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "The source event's time; never the wall clock.", since: "0.1.0", appended: false },
         Field { name: "p_purchase", ty: FieldType::Double, optional: false, pii: false, unit: None, doc: "Calibrated probability, 0 to 1; of a heuristic only a ranking.", since: "0.1.0", appended: false },
         Field { name: "p_raw", ty: FieldType::Double, optional: false, pii: false, unit: None, doc: "Before calibration.", since: "0.1.0", appended: false },
+        Field { name: "p_purchase_7d", ty: FieldType::Double, optional: true, pii: false, unit: None, doc: "Calibrated probability that the person buys within 7 days of scored_at, 0 to 1. Null of the heuristic, which does not say.", since: "0.1.0", appended: false },
+        Field { name: "p_7d_raw", ty: FieldType::Double, optional: true, pii: false, unit: None, doc: "The same before calibration.", since: "0.1.0", appended: false },
         Field { name: "role", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "champion, challenger or fallback (the labelled heuristic).", since: "0.1.0", appended: false },
         Field { name: "model", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Model name; `heuristic` for the fallback.", since: "0.1.0", appended: false },
         Field { name: "model_version", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Its version.", since: "0.1.0", appended: false },
         Field { name: "calibration_version", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Version of the calibration; `none` where there is none.", since: "0.1.0", appended: false },
         Field { name: "feature_schema_hash", ty: FieldType::Id, optional: false, pii: false, unit: None, doc: "Which features, in which order.", since: "0.1.0", appended: false },
-        Field { name: "events_seen", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "Events of the session at that point.", since: "0.1.0", appended: false },
+        Field { name: "events_seen", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "Informative events of the session at that point.", since: "0.1.0", appended: false },
         Field { name: "reasons", ty: FieldType::Strings, optional: false, pii: false, unit: None, doc: "Up to three features that moved the score most, strongest first.", since: "0.1.0", appended: false },
     ],
 };
