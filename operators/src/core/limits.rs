@@ -16,6 +16,11 @@ pub const PURCHASES_PER_SOURCE: usize = 64;
 pub const REFUNDS_PER_ORDER: usize = 64;
 /// Sources that an order's events came from and whose owner it follows; of more, the first stay.
 pub const OWNERS_PER_ORDER: usize = 8;
+/// Bytes of the touches that one source remembers of freed sessions, as are those that a person was told of by its orders. The oldest
+/// make room: an order that one of them led to is then attributed without it, and its credits are revised.
+pub const TOUCHES_BYTES_PER_SOURCE: usize = 8_192;
+/// Touches of one order's path. Older ones have no credit.
+pub const TOUCHES_PER_PATH: usize = 100;
 /// Bytes of records waiting for one source's hand-over; more are rejected (`held_overflow`).
 pub const HELD_BYTES_PER_SOURCE: usize = 256 * 1024;
 /// Bytes of records waiting for hand-overs in one task; more are rejected (`held_overflow`).
@@ -29,6 +34,19 @@ pub const TEXT_BYTES: usize = 256;
 pub const TIMERS_PER_RECORD: usize = 50_000;
 /// How long an order or refund can be revised, by watermark.
 pub const ORDER_RETENTION_MS: i64 = 400 * 86_400_000;
+/// How long a person's orders and refunds are kept singly, by watermark: as long as they can be revised and 30 days more, because
+/// another partition tells of them and its watermark may lag behind.
+pub const BUYER_RETENTION_MS: i64 = ORDER_RETENTION_MS + 30 * 86_400_000;
+/// Orders of one person kept singly. The oldest make room: they are folded into a summary and stay as they are then, in every figure
+/// that counts them, but refunds and revisions no longer reach them.
+pub const ORDERS_PER_PERSON: usize = 512;
+/// Refunds without order id of one person kept singly. The oldest make room, with the orders before them.
+pub const RETURNS_PER_PERSON: usize = 512;
+/// Lines of the orders and refunds of one person. The oldest orders and refunds make room; one order alone may have 2,000.
+pub const LINES_PER_PERSON: usize = 16_384;
+/// How long a source that is not seen again is remembered by what is left of its sessions, by watermark. A visitor who comes later is
+/// a new one to profiles and scores; rows stay as they were last emitted.
+pub const VISITS_RETENTION_MS: i64 = 400 * 86_400_000;
 /// Sessions stay this much longer than gap and horizon: an event within the horizon may wait in the collector before it is appended.
 pub const SLACK_MS: i64 = 3_600_000;
 

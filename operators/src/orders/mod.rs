@@ -4,15 +4,21 @@
 //! Ingest sends each purchase and refund as an `order_entry` to the partition of its [`route_id`]; there the latest telling (by
 //! event time, sequence, event id) is the order, so that a reloaded thank-you page is a revision. A revision with fewer lines
 //! retracts the rest. A refund that names its order lowers the order's net amount; before the order is known it is `unmatched`, and
-//! becomes `matched` when the order comes. A refund without order id stays unmatched; both are posted on their own date. When a
-//! source moves to another person, an entry of kind `owner` revises what came from that source.
+//! becomes `matched` when the order comes; one in another currency than its order's stays `unmatched`, for there is nothing it could be
+//! subtracted from. All are posted on their own date. When a source moves to another person, an entry of kind `owner` revises what
+//! came from that source.
 //!
-//! An order can be revised for 400 days by the watermark; then its state goes and its rows stay. The revision's high bits are 0: an
-//! order never changes its partition. Needs the purpose *necessary*.
+//! This is the only authority on orders: whatever changes here is told to the person's partition as an `order_fact` ([`facts`]), where
+//! [`buyer`](crate::buyer) keeps it. A refund without order id is `unmatched` here; which of the person's orders it takes back is
+//! decided there.
+//!
+//! An order can be revised for 400 days after its purchase, by the watermark; then its state goes and its rows stay. The revision's
+//! high bits are 0: an order never changes its partition. Needs the purpose *necessary*.
 //!
 //! State: [`state`]. Entries: [`on_entry`]. Timers: [`on_timer`]. Whose an order is: [`combine`]. Records: [`outputs`].
 
 pub mod combine;
+pub mod facts;
 pub mod on_entry;
 pub mod on_timer;
 pub mod outputs;

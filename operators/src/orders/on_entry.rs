@@ -77,11 +77,13 @@ impl Orders {
         let replaced = order.purchase.replace(told);
         writer.order(order, sink);
         writer.order_lines(order, replaced.as_ref(), sink);
-        if replaced.is_none() {
+        // What its refunds are matched to has come, or is in another currency now.
+        if replaced.as_ref().and_then(Told::entry).and_then(|old| old.currency) != entry.currency {
             for refund in &order.refunds {
                 writer.refund(order, refund, sink);
             }
         }
+        writer.fact(order, sink);
         Ok(())
     }
 
@@ -122,6 +124,7 @@ impl Orders {
         writer.refund(order, &told, sink);
         writer.refund_lines(order, &told, replaced.as_ref(), sink);
         writer.order(order, sink);
+        writer.fact(order, sink);
         Ok(())
     }
 
@@ -131,13 +134,18 @@ impl Orders {
             return;
         }
         let came_from = |told: &Told| told.entry().is_some_and(|told| told.source == entry.source);
-        if order.purchase.as_ref().is_some_and(came_from) {
+        let purchase_came = order.purchase.as_ref().is_some_and(came_from);
+        if purchase_came {
             writer.order(order, sink);
             writer.order_lines(order, None, sink);
         }
         for refund in order.refunds.iter().filter(|refund| came_from(refund)) {
             writer.refund(order, refund, sink);
             writer.refund_lines(order, refund, None, sink);
+        }
+        // A refund that names the order lowers it, whoever gave it back.
+        if purchase_came || order.purchase.is_none() && order.refunds.iter().any(came_from) {
+            writer.fact(order, sink);
         }
     }
 }

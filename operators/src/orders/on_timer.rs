@@ -17,9 +17,10 @@ impl Orders {
         }
     }
 
-    /// Makes sure that the order's timer is set. A later due time waits for the timer to fire and look.
+    /// Makes sure that the order's timer is set. A later due time waits for the timer to fire and look; an earlier one (the purchase
+    /// came after its refund) gets a timer of its own, and the other one fires for nothing.
     pub(super) fn arm(&mut self, id: Id) {
-        if self.entries.get(id.0).is_some_and(|order| order.armed_ms == 0) {
+        if self.entries.get(id.0).is_some_and(|order| order.armed_ms == 0 || order.due_ms() < order.armed_ms) {
             self.set_timer(id.0);
         }
     }

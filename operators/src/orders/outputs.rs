@@ -37,8 +37,6 @@ impl Writer<'_> {
         let revision = self.cx.revision(NO_HAND_OVERS);
         let currency = entry.currency.unwrap_or_default();
         let amount_minor = entry.amount_minor.unwrap_or(0);
-        let refunded = order.refunds.iter().filter_map(Told::entry);
-        let refunded = refunded.filter(|refund| refund.currency == entry.currency);
         sink.order(&OrderRecord {
             site: self.site,
             order_id,
@@ -63,7 +61,7 @@ impl Writer<'_> {
             coupon: entry.coupon,
             lines: entry.lines.len() as i64,
             quantity: entry.lines.iter().fold(0i64, |sum, line| sum.saturating_add(line.quantity)),
-            refunded_minor: refunded.fold(0i64, |sum, refund| sum.saturating_add(refund.amount_minor.unwrap_or(0))),
+            refunded_minor: order.refunded_minor(entry.currency),
         });
     }
 
@@ -123,7 +121,11 @@ impl Writer<'_> {
             consent: entry.consent,
             is_bot: entry.is_bot,
             order_id: entry.order_id,
-            r#match: if order.purchase.is_some() { "matched" } else { "unmatched" },
+            r#match: if entry.currency.is_some() && order.currency() == entry.currency {
+                "matched"
+            } else {
+                "unmatched"
+            },
             source: entry.source,
             person,
             user_id,
@@ -173,10 +175,14 @@ impl Writer<'_> {
     }
 }
 
+/// The lines that hold: each line number once, the last telling of it.
+pub(super) fn held<'a, 'b: 'a>(lines: &'a [Line<'b>]) -> impl Iterator<Item = &'a Line<'b>> {
+    let repeated = |at: usize, line_no: i32| lines.iter().skip(at + 1).any(|other| other.line_no == line_no);
+    lines.iter().enumerate().filter(move |(at, line)| !repeated(*at, line.line_no)).map(|(_, line)| line)
+}
+
 /// The lines that hold, each line number once (the last telling of it), then those whose number is no more, as retracted.
 fn with_ceased<'a, 'b: 'a>(lines: &'a [Line<'b>], old: &'a [Line<'b>]) -> impl Iterator<Item = (&'a Line<'b>, bool)> {
-    let repeated = |at: usize, line_no: i32| lines.iter().skip(at + 1).any(|other| other.line_no == line_no);
-    let held = lines.iter().enumerate().filter(move |(at, line)| !repeated(*at, line.line_no));
     let ceased = old.iter().filter(|line| lines.iter().all(|other| other.line_no != line.line_no));
-    held.map(|(_, line)| (line, false)).chain(ceased.map(|line| (line, true)))
+    held(lines).map(|line| (line, false)).chain(ceased.map(|line| (line, true)))
 }

@@ -37,6 +37,16 @@ pub struct Owner {
     pub user_id: Option<Box<str>>,
 }
 
+/// Who is told of the order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Addressee {
+    /// The person whose partition knows of it now; `None` for nobody.
+    pub person: Option<Id>,
+    /// How often it was taken from one and given to another: the high bits of the revisions that follow from what is told, so that
+    /// the new person's are higher than the old one's retractions. Counted here, because one order may come from several sources.
+    pub hand_overs: u16,
+}
+
 /// One order with its refunds, or one refund without order id.
 #[derive(Debug, Clone, Default)]
 pub struct Order {
@@ -46,15 +56,29 @@ pub struct Order {
     pub refunds: Vec<Told>,
     /// Owners of the sources they came from, where these have moved.
     pub owners: SmallVec<[Owner; 1]>,
+    /// Who is told of it.
+    pub addressee: Addressee,
     /// Due time of the timer set; 0 for none.
     pub armed_ms: i64,
 }
 
 impl Order {
-    /// When it can be revised no more.
+    /// When it can be revised no more: counted from its purchase; while that is not known, from the latest refund.
     pub fn due_ms(&self) -> i64 {
-        let last = self.purchase.iter().chain(&self.refunds).map(|told| told.order.time_ms).max();
-        last.unwrap_or(0).saturating_add(ORDER_RETENTION_MS)
+        let refunded = || self.refunds.iter().map(|told| told.order.time_ms).max();
+        let since = self.purchase.as_ref().map(|told| told.order.time_ms).or_else(refunded);
+        since.unwrap_or(0).saturating_add(ORDER_RETENTION_MS)
+    }
+
+    /// Refunds that name the order, in its currency, minor units. One in another currency cannot be subtracted; it stays unmatched.
+    pub(super) fn refunded_minor(&self, currency: Option<&str>) -> i64 {
+        let refunds = self.refunds.iter().filter_map(Told::entry).filter(|refund| refund.currency == currency);
+        refunds.fold(0, |sum, refund| sum.saturating_add(refund.amount_minor.unwrap_or(0)))
+    }
+
+    /// The currency it is in, once known.
+    pub(super) fn currency(&self) -> Option<&str> {
+        self.purchase.as_ref()?.entry()?.currency
     }
 
     /// Bytes held, beyond this struct.
