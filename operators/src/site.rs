@@ -18,6 +18,9 @@ const HORIZON_MAX_MS: i64 = 30 * 86_400_000;
 /// The longest session gap, one day.
 const SESSION_GAP_MAX_MS: i64 = 86_400_000;
 
+/// The longest lookback of attribution, and the longest half-life: touches are kept that long of everybody.
+const ATTRIBUTION_MAX_MS: i64 = 180 * 86_400_000;
+
 /// The `kind` of control records that [`Sites::apply`] reads.
 pub const SITE_CONFIG_KIND: &str = "site_config";
 
@@ -51,6 +54,12 @@ pub struct SiteConfig {
     pub consent_default: i32,
     /// How late an event may come, milliseconds; 24 hours by default.
     pub horizon_ms: i64,
+    /// How long before an order a touch can be credited with it, milliseconds; 90 days by default.
+    pub attribution_lookback_ms: i64,
+    /// Age by which a touch has half the credit under the time-decay model, milliseconds; 7 days by default.
+    pub attribution_half_life_ms: i64,
+    /// Instead: number of later touches after which it has half the credit; 0, the default, counts age.
+    pub attribution_half_life_touches: u32,
     /// Whether bots that say so are kept (marked) and not dropped; no by default.
     pub keep_declared_bots: bool,
 }
@@ -65,6 +74,9 @@ impl Default for SiteConfig {
             timezone: "UTC".to_owned(),
             consent_default: purposes::ALL & !purposes::ADVERTISING,
             horizon_ms: 86_400_000,
+            attribution_lookback_ms: 90 * 86_400_000,
+            attribution_half_life_ms: 7 * 86_400_000,
+            attribution_half_life_touches: 0,
             keep_declared_bots: false,
         }
     }
@@ -133,6 +145,14 @@ impl SiteConfig {
         }
         if !(1..=HORIZON_MAX_MS).contains(&config.horizon_ms) {
             return refuse("horizon_ms", config.horizon_ms.to_string(), "1 to 2592000000 (30 days)");
+        }
+        for (field, value_ms) in [
+            ("attribution_lookback_ms", config.attribution_lookback_ms),
+            ("attribution_half_life_ms", config.attribution_half_life_ms),
+        ] {
+            if !(1..=ATTRIBUTION_MAX_MS).contains(&value_ms) {
+                return refuse(field, value_ms.to_string(), "1 to 15552000000 (180 days)");
+            }
         }
         if !(config.currency.len() == 3 && config.currency.bytes().all(|byte| byte.is_ascii_uppercase())) {
             return refuse("currency", config.currency, "an ISO 4217 code in capitals");
@@ -252,6 +272,8 @@ mod tests {
         for (body, field) in [
             (r#"{"session_gap_ms":0}"#, "session_gap_ms"),
             (r#"{"horizon_ms":-1}"#, "horizon_ms"),
+            (r#"{"attribution_lookback_ms":0}"#, "attribution_lookback_ms"),
+            (r#"{"attribution_half_life_ms":15552000001}"#, "attribution_half_life_ms"),
             (r#"{"currency":"euro"}"#, "currency"),
             (r#"{"timezone":""}"#, "timezone"),
             (r#"{"consent_default":["telepathy"]}"#, "telepathy"),

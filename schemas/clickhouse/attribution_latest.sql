@@ -11,7 +11,7 @@ CREATE TABLE IF NOT EXISTS attribution_latest
     `event_time` DateTime64(3, 'UTC') COMMENT 'Time of the order.',
     `source_event` String COMMENT 'Id of the event that caused this revision; empty where a timer did.',
     `watermark` DateTime64(3, 'UTC') COMMENT 'The task\'s watermark when this revision was made.',
-    `consent` Int32 COMMENT 'Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.',
+    `consent` Int32 COMMENT 'Consent purposes that order and touch both allow, as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.',
     `is_bot` Bool COMMENT 'Suspected automated traffic.',
     `person` String COMMENT 'The person.',
     `user_id` Nullable(String) COMMENT 'User id behind the person. Personal data.',
@@ -22,7 +22,7 @@ CREATE TABLE IF NOT EXISTS attribution_latest
     `touch_kind` LowCardinality(String) COMMENT 'session, offline or none.',
     `touched_at` DateTime64(3, 'UTC') COMMENT 'Time of the touch; of the order where none is known.',
     `ordered_at` DateTime64(3, 'UTC') COMMENT 'Time of the order.',
-    `position` Int32 COMMENT 'Place of the touch in the path, from 1.',
+    `position` Int32 COMMENT 'Place of the touch in the path, from 1; 0 where no touch is known.',
     `touches` Int32 COMMENT 'Touches in the path.',
     `weight` Float64 COMMENT 'Share of the order, 0 to 1.',
     `currency` LowCardinality(String) COMMENT 'Currency of the order.',
@@ -30,7 +30,7 @@ CREATE TABLE IF NOT EXISTS attribution_latest
     `refunded_minor` Int64 COMMENT 'Credited refunds: those that name the order and those matched to it. In minor units.',
     `credited_minor` Int64 COMMENT 'Credited revenue net of refunds: gross less refunded. In minor units.',
     `reporting_credited_minor` Nullable(Int64) COMMENT 'Net credit in the site\'s reporting currency; null without a rate. In minor units.',
-    `margin_minor` Nullable(Int64) COMMENT 'Credited margin; null without cost. In minor units.'
+    `margin_minor` Nullable(Int64) COMMENT 'Credited margin: net credit less the credited cost of the order; null without cost. In minor units.'
 )
 ENGINE = ReplacingMergeTree(revision, retracted)
 ORDER BY (site, order_id, model, touch_id)

@@ -91,6 +91,7 @@ fn the_least_that_every_type_needs_is_enough() {
         ("consent", r#","consent":[]"#),
         ("experiment_exposure", r#","experiment":{"id":"x","variation":"b"}"#),
         ("offline_order", r#","order":{"id":"o","currency":"EUR","lines":[{"product_id":"p","price":"1.5"}]}"#),
+        ("offline_touch", r#","touch":{"channel":"call_centre"}"#),
         ("spend", r#","spend":{"channel":"paid_search","amount":3,"currency":"EUR"}"#),
         ("custom", r#","name":"wish""#),
     ];
@@ -273,6 +274,7 @@ fn an_envelope_says_where_an_event_belongs() {
     assert_eq!(key(r#"{"id":"e","order":{"x":{},"id":"o"}}"#), "shop\0o\0o");
     assert_eq!(key(r#"{"id":"e","refund":{"id":"r","order_id":"o"}}"#), "shop\0o\0o");
     assert_eq!(key(r#"{"id":"e","refund":{"id":"r"}}"#), "shop\0o\0r");
+    assert_eq!(key(r#"{"id":"e","touch":{"channel":"call_centre","order_id":"o"}}"#), "shop\0o\0o");
     assert_eq!(key(r#"{"id":"e","device":"","order":null}"#), "shop\0e\0e");
     assert_eq!(key("{}"), "shop\0e\0");
     let reason = |payload: &[u8]| parse_envelope(payload).unwrap_err().reason;

@@ -25,6 +25,8 @@ pub enum EventKind {
     Refund,
     /// A purchase elsewhere; not a visit.
     OfflineOrder,
+    /// A contact outside the shop's site; not a visit.
+    OfflineTouch,
     /// Advertising cost; not a visit.
     Spend,
     /// Anything else a visitor did: click, identify, logout, consent, exposure, custom.
@@ -46,6 +48,7 @@ impl EventKind {
             "purchase" => Self::Purchase,
             "refund" => Self::Refund,
             "offline_order" => Self::OfflineOrder,
+            "offline_touch" => Self::OfflineTouch,
             "spend" => Self::Spend,
             _ => Self::Other,
         }
@@ -53,7 +56,7 @@ impl EventKind {
 
     /// Whether it is part of a session: something a visitor did in the shop.
     pub fn is_visit(self) -> bool {
-        !matches!(self, Self::Refund | Self::OfflineOrder | Self::Spend)
+        !matches!(self, Self::Refund | Self::OfflineOrder | Self::OfflineTouch | Self::Spend)
     }
 
     /// Whether it names an order or refund that belongs to the source's person.
@@ -75,7 +78,12 @@ impl EventKind {
             Self::AddToCart | Self::RemoveFromCart => 4,
             Self::CheckoutStep => 5,
             Self::Purchase => 6,
-            Self::PagePing | Self::Refund | Self::OfflineOrder | Self::Spend | Self::Other => 0,
+            Self::PagePing
+            | Self::Refund
+            | Self::OfflineOrder
+            | Self::OfflineTouch
+            | Self::Spend
+            | Self::Other => 0,
         }
     }
 }

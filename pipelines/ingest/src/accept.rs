@@ -192,6 +192,8 @@ fn order_kind(event_type: EventType) -> Option<&'static str> {
     match event_type {
         EventType::Purchase | EventType::OfflineOrder => Some("purchase"),
         EventType::Refund => Some("refund"),
+        // Where it names an order; without one there is nowhere to send it.
+        EventType::OfflineTouch => Some("touch"),
         _ => None,
     }
 }
@@ -241,7 +243,9 @@ fn fill<'a>(event: &mut Event<'a>, input: &'a InputEvent<'_>) {
         event.spend_channel = spend.channel.as_deref();
         event.spend_campaign = spend.campaign.as_deref();
     }
-    if let Some(order) = &input.order {
+    if let (EventType::OfflineTouch, Some(touch)) = (input.event_type, &input.touch) {
+        event.order_id = touch.order_id.as_deref();
+    } else if let Some(order) = &input.order {
         event.order_id = order.id.as_deref();
         event.coupon = order.coupon.as_deref();
     }
@@ -261,6 +265,10 @@ fn fill_page<'a>(event: &mut Event<'a>, input: &'a InputEvent<'_>, page: &'a pag
     event.utm_campaign = campaign.as_deref();
     event.utm_term = term.as_deref();
     event.utm_content = content.as_deref();
+    if let (EventType::OfflineTouch, Some(touch)) = (input.event_type, &input.touch) {
+        event.channel = touch.channel.as_deref().unwrap_or("none");
+        event.utm_campaign = touch.campaign.as_deref().or(event.utm_campaign);
+    }
     if let Some(page) = &input.page {
         event.page_title = page.title.as_deref();
         event.page_referrer = page.referrer.as_deref();

@@ -60,7 +60,7 @@ impl Emitter<'_, '_> {
         self.write_event_record(key, event.received_at, Event::ID, |id, bytes| event.encode_framed(id, bytes));
     }
 
-    /// The entry of a purchase, offline order or refund; takes the event's lines.
+    /// The entry of a purchase, offline order, refund, or touch that names an order; takes the event's lines.
     pub fn order_entry(&mut self, event: &mut Event<'_>, kind: &str) {
         let Some(key) = order_key(event) else { return };
         let entry = OrderEntry {
@@ -84,6 +84,8 @@ impl Emitter<'_, '_> {
             discount_minor: event.discount_minor,
             coupon: event.coupon,
             lines: std::mem::take(&mut event.lines),
+            channel: (kind == "touch").then_some(event.channel),
+            campaign: event.utm_campaign.filter(|_| kind == "touch"),
         };
         self.write_event_record(key, event.received_at, OrderEntry::ID, |id, bytes| entry.encode_framed(id, bytes));
     }

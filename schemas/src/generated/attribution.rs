@@ -26,7 +26,7 @@ pub struct Attribution<'a> {
     pub source_event: &'a str,
     /// The task's watermark when this revision was made.
     pub watermark: i64,
-    /// Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.
+    /// Consent purposes that order and touch both allow, as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.
     pub consent: i32,
     /// Suspected automated traffic.
     pub is_bot: bool,
@@ -48,7 +48,7 @@ pub struct Attribution<'a> {
     pub touched_at: i64,
     /// Time of the order.
     pub ordered_at: i64,
-    /// Place of the touch in the path, from 1.
+    /// Place of the touch in the path, from 1; 0 where no touch is known.
     pub position: i32,
     /// Touches in the path.
     pub touches: i32,
@@ -64,7 +64,7 @@ pub struct Attribution<'a> {
     pub credited_minor: i64,
     /// Net credit in the site's reporting currency; null without a rate. In minor units.
     pub reporting_credited_minor: Option<i64>,
-    /// Credited margin; null without cost. In minor units.
+    /// Credited margin: net credit less the credited cost of the order; null without cost. In minor units.
     pub margin_minor: Option<i64>,
 }
 
@@ -202,7 +202,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "event_time", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Time of the order.", since: "0.1.0", appended: false },
         Field { name: "source_event", ty: FieldType::String, optional: false, pii: false, unit: None, doc: "Id of the event that caused this revision; empty where a timer did.", since: "0.1.0", appended: false },
         Field { name: "watermark", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "The task's watermark when this revision was made.", since: "0.1.0", appended: false },
-        Field { name: "consent", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.", since: "0.1.0", appended: false },
+        Field { name: "consent", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Consent purposes that order and touch both allow, as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.", since: "0.1.0", appended: false },
         Field { name: "is_bot", ty: FieldType::Bool, optional: false, pii: false, unit: None, doc: "Suspected automated traffic.", since: "0.1.0", appended: false },
         Field { name: "person", ty: FieldType::Id, optional: false, pii: false, unit: None, doc: "The person.", since: "0.1.0", appended: false },
         Field { name: "user_id", ty: FieldType::String, optional: true, pii: true, unit: None, doc: "User id behind the person.", since: "0.1.0", appended: false },
@@ -213,7 +213,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "touch_kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "session, offline or none.", since: "0.1.0", appended: false },
         Field { name: "touched_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Time of the touch; of the order where none is known.", since: "0.1.0", appended: false },
         Field { name: "ordered_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "Time of the order.", since: "0.1.0", appended: false },
-        Field { name: "position", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Place of the touch in the path, from 1.", since: "0.1.0", appended: false },
+        Field { name: "position", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Place of the touch in the path, from 1; 0 where no touch is known.", since: "0.1.0", appended: false },
         Field { name: "touches", ty: FieldType::Int, optional: false, pii: false, unit: None, doc: "Touches in the path.", since: "0.1.0", appended: false },
         Field { name: "weight", ty: FieldType::Double, optional: false, pii: false, unit: None, doc: "Share of the order, 0 to 1.", since: "0.1.0", appended: false },
         Field { name: "currency", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Currency of the order.", since: "0.1.0", appended: false },
@@ -221,6 +221,6 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "refunded_minor", ty: FieldType::Long, optional: false, pii: false, unit: Some("minor units"), doc: "Credited refunds: those that name the order and those matched to it.", since: "0.1.0", appended: false },
         Field { name: "credited_minor", ty: FieldType::Long, optional: false, pii: false, unit: Some("minor units"), doc: "Credited revenue net of refunds: gross less refunded.", since: "0.1.0", appended: false },
         Field { name: "reporting_credited_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Net credit in the site's reporting currency; null without a rate.", since: "0.1.0", appended: false },
-        Field { name: "margin_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Credited margin; null without cost.", since: "0.1.0", appended: false },
+        Field { name: "margin_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Credited margin: net credit less the credited cost of the order; null without cost.", since: "0.1.0", appended: false },
     ],
 };

@@ -51,7 +51,7 @@ pub struct Event<'a> {
     pub page_title: Option<&'a str>,
     /// Referrer as sent. Personal data.
     pub page_referrer: Option<&'a str>,
-    /// Channel by campaign tags, click ids and referrer; direct or internal where there is none; none for events without page.
+    /// Channel by campaign tags, click ids and referrer; direct or internal where there is none; none for events without page; of an offline touch the one it names.
     pub channel: &'a str,
     /// Campaign source.
     pub utm_source: Option<&'a str>,
@@ -101,7 +101,7 @@ pub struct Event<'a> {
     pub scroll_depth_pct: Option<i32>,
     /// Step of the checkout, from 1.
     pub checkout_step: Option<i32>,
-    /// The shop's order id (purchase, refund).
+    /// The shop's order id (purchase, refund, offline touch).
     pub order_id: Option<&'a str>,
     /// The shop's refund id; the event id where it gave none.
     pub refund_id: Option<&'a str>,
@@ -341,7 +341,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "page_url", ty: FieldType::String, optional: true, pii: true, unit: None, doc: "Page address without fragment.", since: "0.1.0", appended: false },
         Field { name: "page_title", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Page title.", since: "0.1.0", appended: false },
         Field { name: "page_referrer", ty: FieldType::String, optional: true, pii: true, unit: None, doc: "Referrer as sent.", since: "0.1.0", appended: false },
-        Field { name: "channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel by campaign tags, click ids and referrer; direct or internal where there is none; none for events without page.", since: "0.1.0", appended: false },
+        Field { name: "channel", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "Channel by campaign tags, click ids and referrer; direct or internal where there is none; none for events without page; of an offline touch the one it names.", since: "0.1.0", appended: false },
         Field { name: "utm_source", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Campaign source.", since: "0.1.0", appended: false },
         Field { name: "utm_medium", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Campaign medium.", since: "0.1.0", appended: false },
         Field { name: "utm_campaign", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Campaign name.", since: "0.1.0", appended: false },
@@ -366,7 +366,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "engaged_ms", ty: FieldType::Long, optional: true, pii: false, unit: Some("ms"), doc: "Engaged time since the last ping of the page.", since: "0.1.0", appended: false },
         Field { name: "scroll_depth_pct", ty: FieldType::Int, optional: true, pii: false, unit: Some("percent"), doc: "Deepest scroll position, 0 to 100.", since: "0.1.0", appended: false },
         Field { name: "checkout_step", ty: FieldType::Int, optional: true, pii: false, unit: None, doc: "Step of the checkout, from 1.", since: "0.1.0", appended: false },
-        Field { name: "order_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The shop's order id (purchase, refund).", since: "0.1.0", appended: false },
+        Field { name: "order_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The shop's order id (purchase, refund, offline touch).", since: "0.1.0", appended: false },
         Field { name: "refund_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The shop's refund id; the event id where it gave none.", since: "0.1.0", appended: false },
         Field { name: "currency", ty: FieldType::Symbol, optional: true, pii: false, unit: None, doc: "ISO 4217 code of every amount on the event.", since: "0.1.0", appended: false },
         Field { name: "amount_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Revenue of the purchase, or amount refunded or spent; never negative.", since: "0.1.0", appended: false },

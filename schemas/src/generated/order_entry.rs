@@ -4,12 +4,12 @@ use crate::avro::{DecodeError, DecodeErrorKind, Reader, write};
 use crate::record::{DecodeRecord, Field, FieldType, Record, RecordSchema};
 use super::Line;
 
-/// A purchase, refund or change of owner on its way to the partition of its order id, where orders are unique.
+/// A purchase, refund, offline touch or change of owner on its way to the partition of its order id, where orders are unique.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct OrderEntry<'a> {
     /// The shop.
     pub site: &'a str,
-    /// purchase, refund or owner.
+    /// purchase, refund, touch or owner.
     pub kind: &'a str,
     /// The order; null for a refund that names none (then the refund id routes it).
     pub order_id: Option<&'a str>,
@@ -47,6 +47,10 @@ pub struct OrderEntry<'a> {
     pub coupon: Option<&'a str>,
     /// The lines.
     pub lines: Vec<Line<'a>>,
+    /// Channel of a touch.
+    pub channel: Option<&'a str>,
+    /// Campaign of a touch.
+    pub campaign: Option<&'a str>,
 }
 
 impl<'a> OrderEntry<'a> {
@@ -79,6 +83,8 @@ impl<'a> OrderEntry<'a> {
         write::optional(out, self.discount_minor, write::long);
         write::optional(out, self.coupon, write::str);
         write::array(out, &self.lines, |out, item| item.encode(out));
+        write::optional(out, self.channel, write::str);
+        write::optional(out, self.campaign, write::str);
     }
 
     /// Appends a Confluent frame: a zero byte, the schema id, the body.
@@ -117,6 +123,8 @@ impl<'a> OrderEntry<'a> {
             discount_minor: r.at(17).optional(Reader::long)?,
             coupon: r.at(18).optional(Reader::str)?,
             lines: r.at(19).records(Line::RECORD, Line::read)?,
+            channel: r.at(20).optional(Reader::str)?,
+            campaign: r.at(21).optional(Reader::str)?,
         })
     }
 }
@@ -142,7 +150,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     table: None,
     key: &[],
     append_only: false,
-    doc: "A purchase, refund or change of owner on its way to the partition of its order id, where orders are unique.",
+    doc: "A purchase, refund, offline touch or change of owner on its way to the partition of its order id, where orders are unique.",
     since: "0.1.0",
     earlier: &[],
     avro_json: include_str!("../../avro/order_entry.avsc"),
@@ -150,7 +158,7 @@ static SCHEMA: RecordSchema = RecordSchema {
     ],
     fields: &[
         Field { name: "site", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "The shop.", since: "0.1.0", appended: false },
-        Field { name: "kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "purchase, refund or owner.", since: "0.1.0", appended: false },
+        Field { name: "kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "purchase, refund, touch or owner.", since: "0.1.0", appended: false },
         Field { name: "order_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The order; null for a refund that names none (then the refund id routes it).", since: "0.1.0", appended: false },
         Field { name: "refund_id", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "The refund.", since: "0.1.0", appended: false },
         Field { name: "event_id", ty: FieldType::String, optional: false, pii: false, unit: None, doc: "The event behind it.", since: "0.1.0", appended: false },
@@ -169,5 +177,7 @@ static SCHEMA: RecordSchema = RecordSchema {
         Field { name: "discount_minor", ty: FieldType::Long, optional: true, pii: false, unit: Some("minor units"), doc: "Discount given.", since: "0.1.0", appended: false },
         Field { name: "coupon", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Coupon code.", since: "0.1.0", appended: false },
         Field { name: "lines", ty: FieldType::Records(Line::RECORD), optional: false, pii: false, unit: None, doc: "The lines.", since: "0.1.0", appended: false },
+        Field { name: "channel", ty: FieldType::Symbol, optional: true, pii: false, unit: None, doc: "Channel of a touch.", since: "0.1.0", appended: false },
+        Field { name: "campaign", ty: FieldType::String, optional: true, pii: false, unit: None, doc: "Campaign of a touch.", since: "0.1.0", appended: false },
     ],
 };

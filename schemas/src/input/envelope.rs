@@ -16,7 +16,7 @@ pub struct Envelope<'a> {
     pub device: Option<Cow<'a, str>>,
     /// The user.
     pub user: Option<Cow<'a, str>>,
-    /// The order of a purchase, or the one a refund names.
+    /// The order of a purchase, or the one that a refund or an offline touch names.
     pub order_id: Option<Cow<'a, str>>,
     /// The shop's refund id.
     pub refund_id: Option<Cow<'a, str>>,
@@ -60,6 +60,11 @@ fn read<'a>(scanner: &mut Scanner<'a>) -> Read<Envelope<'a>> {
                 _ => scanner.skip().map(drop),
             })
             .in_field("refund")?,
+            "touch" => read_group(scanner, |scanner, key| match key {
+                "order_id" => replace(&mut envelope.order_id, scanner, "touch.order_id"),
+                _ => scanner.skip().map(drop),
+            })
+            .in_field("touch")?,
             _ => {
                 scanner.skip()?;
             }

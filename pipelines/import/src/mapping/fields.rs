@@ -11,7 +11,7 @@ pub(crate) enum Kind {
 }
 
 /// The event types of the catalogue.
-pub(crate) const EVENT_TYPES: [&str; 18] = [
+pub(crate) const EVENT_TYPES: [&str; 19] = [
     "page_view",
     "page_ping",
     "click",
@@ -28,6 +28,7 @@ pub(crate) const EVENT_TYPES: [&str; 18] = [
     "consent",
     "experiment_exposure",
     "offline_order",
+    "offline_touch",
     "spend",
     "custom",
 ];
@@ -85,6 +86,9 @@ const FIELDS: &[(&str, Kind)] = &[
     ("spend.campaign", Kind::Text),
     ("spend.amount", Kind::Decimal),
     ("spend.currency", Kind::Currency),
+    ("touch.channel", Kind::Text),
+    ("touch.campaign", Kind::Text),
+    ("touch.order_id", Kind::Text),
     ("name", Kind::Text),
 ];
 

@@ -7,6 +7,7 @@ mod consent;
 mod data;
 mod harness;
 mod identity;
+mod offline_touches;
 mod orders;
 mod promises;
 mod settings;

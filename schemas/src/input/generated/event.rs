@@ -61,6 +61,8 @@ pub struct InputEvent<'a> {
     pub experiment: Option<InputExperiment<'a>>,
     /// Money spent on a channel.
     pub spend: Option<InputSpend<'a>>,
+    /// A contact with the shop outside its site.
+    pub touch: Option<InputTouch<'a>>,
     /// Name of a custom event.
     pub name: Option<Cow<'a, str>>,
     /// Whatever else the shop wants to keep. The limit holds for it and all unknown fields together. Personal data.
@@ -227,6 +229,17 @@ pub struct InputSpend<'a> {
     pub currency: Option<&'static str>,
 }
 
+/// A contact outside the shop's site.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InputTouch<'a> {
+    /// The channel: call_centre, direct_mail, branch, or one that visits have too.
+    pub channel: Option<Cow<'a, str>>,
+    /// The campaign.
+    pub campaign: Option<Cow<'a, str>>,
+    /// The order it led to, where known: it is then a touch of that order, whoever placed it.
+    pub order_id: Option<Cow<'a, str>>,
+}
+
 pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'a>> {
     let extra = &mut Vec::new();
     let mut id = None;
@@ -251,6 +264,7 @@ pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'
     let mut consent = None;
     let mut experiment = None;
     let mut spend = None;
+    let mut touch = None;
     let mut name = None;
     let mut properties = None;
     s.begin_object()?;
@@ -279,6 +293,7 @@ pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'
             "consent" => consent = values::consent(s, extra).in_field("consent")?,
             "experiment" => experiment = values::group(s, extra, read_experiment).in_field("experiment")?,
             "spend" => spend = values::group(s, extra, read_spend).in_field("spend")?,
+            "touch" => touch = values::group(s, extra, read_touch).in_field("touch")?,
             "name" => name = values::string(s, 256).in_field("name")?,
             "properties" => properties = values::object(s, 16384).in_field("properties")?,
             _ => extra.push(Extra::read("", key, s)?),
@@ -287,7 +302,7 @@ pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'
     s.end()?;
     let Some(id) = id else { return fault(Reason::MissingField, "not given, null or empty").in_field("id") };
     let Some(event_type) = event_type else { return fault(Reason::MissingField, "not given, null or empty").in_field("type") };
-    let event = InputEvent { id, event_type, time, sequence, device, user, session, language, country, user_agent, page, campaign, product, search, click, ping, checkout, order, refund, consent, experiment, spend, name, properties, extra: std::mem::take(extra) };
+    let event = InputEvent { id, event_type, time, sequence, device, user, session, language, country, user_agent, page, campaign, product, search, click, ping, checkout, order, refund, consent, experiment, spend, touch, name, properties, extra: std::mem::take(extra) };
     extra::check_size(&event)?;
     Ok(event)
 }
@@ -523,6 +538,23 @@ fn read_spend<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<Input
     Ok(InputSpend { channel, campaign, amount, currency })
 }
 
+fn read_touch<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputTouch<'a>> {
+    let mut channel = None;
+    let mut campaign = None;
+    let mut order_id = None;
+    s.begin_object()?;
+    let mut first = true;
+    while let Some(key) = s.next_key(&mut first)? {
+        match &*key {
+            "channel" => channel = values::string(s, 128).in_field("touch.channel")?,
+            "campaign" => campaign = values::string(s, 256).in_field("touch.campaign")?,
+            "order_id" => order_id = values::string(s, 128).in_field("touch.order_id")?,
+            _ => extra.push(Extra::read("touch", key, s)?),
+        }
+    }
+    Ok(InputTouch { channel, campaign, order_id })
+}
+
 /// Checks that the fields are there which the event's type needs.
 pub(in crate::input) fn check_required(event: &InputEvent<'_>) -> Read<()> {
     match event.event_type {
@@ -564,6 +596,9 @@ pub(in crate::input) fn check_required(event: &InputEvent<'_>) -> Read<()> {
             values::need(event.order.as_ref().is_some_and(|group| group.id.is_some()), "order.id", "offline_order needs it")?;
             values::need(event.order.as_ref().is_some_and(|group| group.currency.is_some()), "order.currency", "offline_order needs it")?;
             values::need(event.order.as_ref().is_some_and(|group| group.amount.is_some()) || event.order.as_ref().is_some_and(|group| !group.lines.is_empty()), "order.amount", "offline_order needs it, or order.lines")?;
+        }
+        EventType::OfflineTouch => {
+            values::need(event.touch.as_ref().is_some_and(|group| group.channel.is_some()), "touch.channel", "offline_touch needs it")?;
         }
         EventType::Spend => {
             values::need(event.spend.as_ref().is_some_and(|group| group.channel.is_some()), "spend.channel", "spend needs it")?;

@@ -37,6 +37,8 @@ pub enum EventType {
     ExperimentExposure,
     /// `offline_order`: An order placed elsewhere: by telephone, in a shop.
     OfflineOrder,
+    /// `offline_touch`: A contact outside the shop's site, for attribution: a call, a letter, a visit to a branch. It joins by user (or device), by the order it names, or by both; with neither it is recorded and attributed to nobody.
+    OfflineTouch,
     /// `spend`: Money spent on a channel.
     Spend,
     /// `custom`: Anything else, by its name.
@@ -62,6 +64,7 @@ impl EventType {
         Self::Consent,
         Self::ExperimentExposure,
         Self::OfflineOrder,
+        Self::OfflineTouch,
         Self::Spend,
         Self::Custom,
     ];
@@ -85,6 +88,7 @@ impl EventType {
             Self::Consent => "consent",
             Self::ExperimentExposure => "experiment_exposure",
             Self::OfflineOrder => "offline_order",
+            Self::OfflineTouch => "offline_touch",
             Self::Spend => "spend",
             Self::Custom => "custom",
         }
@@ -109,6 +113,7 @@ impl EventType {
             "consent" => Self::Consent,
             "experiment_exposure" => Self::ExperimentExposure,
             "offline_order" => Self::OfflineOrder,
+            "offline_touch" => Self::OfflineTouch,
             "spend" => Self::Spend,
             "custom" => Self::Custom,
             _ => return None,
@@ -134,6 +139,7 @@ impl EventType {
             Self::Consent => "The visitor's choice of purposes, for this event and all later ones.",
             Self::ExperimentExposure => "A variation of an experiment was shown.",
             Self::OfflineOrder => "An order placed elsewhere: by telephone, in a shop.",
+            Self::OfflineTouch => "A contact outside the shop's site, for attribution: a call, a letter, a visit to a branch. It joins by user (or device), by the order it names, or by both; with neither it is recorded and attributed to nobody.",
             Self::Spend => "Money spent on a channel.",
             Self::Custom => "Anything else, by its name.",
         }
