@@ -16,5 +16,7 @@ pub struct View {
 pub const ANALYST_VIEWS: &[View] = &[
     View { name: "sessions_by_channel_and_day", sql: include_str!("../views/sessions_by_channel_and_day.sql") },
     View { name: "orders_net", sql: include_str!("../views/orders_net.sql") },
+    View { name: "funnel", sql: include_str!("../views/funnel.sql") },
+    View { name: "score_calibration", sql: include_str!("../views/score_calibration.sql") },
     View { name: "rejected_by_reason", sql: include_str!("../views/rejected_by_reason.sql") },
 ];
