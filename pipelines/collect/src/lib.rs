@@ -19,6 +19,7 @@ mod server;
 mod state;
 #[cfg(test)]
 mod tests;
+mod tracker;
 
 pub use config::{CollectConfig, SiteKeys, TlsFiles};
 pub use metrics::CollectMetrics;

@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::config::TlsFiles;
 use crate::state::Collector;
-use crate::{cors, events, schema_registry};
+use crate::{cors, events, schema_registry, tracker};
 
 /// How long open requests may take after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -53,6 +53,7 @@ pub fn router(collector: Arc<Collector>) -> Router {
         .route("/v1/events", post(events::post).options(preflight))
         .route("/healthz", get(|| async { Json(json!({ "status": "alive" })) }))
         .route("/readyz", get(ready))
+        .route("/tracker.js", get(tracker::script))
         .merge(schema_registry::routes())
         .layer(DefaultBodyLimit::max(limit))
         .with_state(collector)

@@ -281,3 +281,18 @@ async fn a_registrys_client_finds_every_schema() {
         assert_eq!(json_of(send(&router, get(&path)).await).await["subject"], *subject);
     }
 }
+
+#[tokio::test]
+async fn a_shop_gets_the_tracker_from_here_and_keeps_it() {
+    let (_log, router) = collector();
+    let response = send(&router, Request::get("/tracker.js").body(Body::empty()).unwrap()).await;
+    assert_eq!(response.headers()[header::CONTENT_TYPE], "text/javascript; charset=utf-8");
+    let tag = response.headers()[header::ETAG].clone();
+    let script = to_bytes(response.into_body(), 1 << 20).await.unwrap();
+    assert!(script.starts_with(b"/*! Millstream tracker"));
+
+    let again = Request::get("/tracker.js").header("if-none-match", tag).body(Body::empty()).unwrap();
+    let response = send(&router, again).await;
+    assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
+    assert!(to_bytes(response.into_body(), 1).await.unwrap().is_empty());
+}
