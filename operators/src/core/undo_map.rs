@@ -1,5 +1,6 @@
 //! Keyed state that an aborted epoch leaves as it was.
 
+use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 use hashbrown::HashMap;
@@ -39,29 +40,75 @@ struct Slot<V> {
     value: V,
 }
 
+/// How an [`UndoMap`] keeps the old value of an entry that is touched, until the epoch ends.
+pub trait Keep<V> {
+    /// What is kept. It lies in a buffer that is used again in every epoch, so that a value without pointers costs no allocation.
+    type Saved;
+
+    /// Keeps a value that is about to change.
+    fn save(value: &V) -> Self::Saved;
+
+    /// The value again.
+    fn restore(saved: Self::Saved) -> V;
+
+    /// A hint: these are about to be dropped. Memory that dropping them touches can be read here, for all of them at the same time.
+    fn warm<K>(_saved: &[(K, Option<Self::Saved>)]) {}
+}
+
+/// Keeps a clone.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Clones;
+
+impl<V: Clone> Keep<V> for Clones {
+    type Saved = V;
+
+    fn save(value: &V) -> V {
+        value.clone()
+    }
+
+    fn restore(saved: V) -> V {
+        saved
+    }
+}
+
+/// Saved entries dropped together.
+const DROPPED_TOGETHER: usize = 16;
+/// Room for saved entries that outlives an epoch.
+const SAVED_ROOM: usize = 16_384;
+
 /// A hash map whose changes since the last [`UndoMap::commit`] can be taken back.
 ///
 /// The first touch of an entry in an epoch saves the old one; [`UndoMap::commit`] drops what was saved, [`UndoMap::undo`] applies
 /// it in reverse. It cannot be iterated: its order would differ from run to run.
-#[derive(Debug)]
-pub struct UndoMap<K, V> {
+pub struct UndoMap<K, V, S: Keep<V> = Clones> {
     slots: HashMap<K, Slot<V>, BuildHasherDefault<IdHasher>>,
-    saved: Vec<(K, Option<V>)>,
+    saved: Vec<(K, Option<S::Saved>)>,
     epoch: u64,
 }
 
-impl<K: Eq + Hash + Copy, V: Clone> Default for UndoMap<K, V> {
+impl<K, V, S: Keep<V>> fmt::Debug for UndoMap<K, V, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UndoMap")
+            .field("entries", &self.slots.len())
+            .field("saved", &self.saved.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K, V, S: Keep<V>> Default for UndoMap<K, V, S> {
     fn default() -> Self {
         Self { slots: HashMap::default(), saved: Vec::new(), epoch: 1 }
     }
 }
 
 impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
-    /// An empty map.
+    /// An empty map that keeps clones.
     pub fn new() -> Self {
         Self::default()
     }
+}
 
+impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
     /// Reads an entry.
     pub fn get(&self, key: K) -> Option<&V> {
         self.slots.get(&key).map(|slot| &slot.value)
@@ -73,7 +120,7 @@ impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
             Entry::Occupied(occupied) => {
                 let slot = occupied.into_mut();
                 if slot.touched_in_epoch != self.epoch {
-                    self.saved.push((key, Some(slot.value.clone())));
+                    self.saved.push((key, Some(S::save(&slot.value))));
                     slot.touched_in_epoch = self.epoch;
                 }
                 &mut slot.value
@@ -89,7 +136,7 @@ impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let slot = self.slots.get_mut(&key)?;
         if slot.touched_in_epoch != self.epoch {
-            self.saved.push((key, Some(slot.value.clone())));
+            self.saved.push((key, Some(S::save(&slot.value))));
             slot.touched_in_epoch = self.epoch;
         }
         Some(&mut slot.value)
@@ -99,7 +146,7 @@ impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
     pub fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.slots.remove(&key)?;
         // Saved even when it was touched before in this epoch: undo runs in reverse, so the oldest value is applied last.
-        self.saved.push((key, Some(slot.value.clone())));
+        self.saved.push((key, Some(S::save(&slot.value))));
         Some(slot.value)
     }
 
@@ -120,22 +167,34 @@ impl<K: Eq + Hash + Copy, V: Clone> UndoMap<K, V> {
 
     /// Makes the changes since the last commit permanent.
     pub fn commit(&mut self) {
-        self.saved.clear();
-        self.epoch += 1;
+        while let Some(from) = self.saved.len().checked_sub(1) {
+            let from = from / DROPPED_TOGETHER * DROPPED_TOGETHER;
+            S::warm(self.saved.get(from..).unwrap_or_default());
+            self.saved.truncate(from);
+        }
+        self.end_epoch();
     }
 
     /// Takes back the changes since the last commit.
     pub fn undo(&mut self) {
-        self.epoch += 1;
         while let Some((key, old)) = self.saved.pop() {
             match old {
-                Some(value) => {
-                    self.slots.insert(key, Slot { touched_in_epoch: 0, value });
+                Some(saved) => {
+                    self.slots.insert(key, Slot { touched_in_epoch: 0, value: S::restore(saved) });
                 }
                 None => {
                     self.slots.remove(&key);
                 }
             }
+        }
+        self.end_epoch();
+    }
+
+    fn end_epoch(&mut self) {
+        self.epoch += 1;
+        // One epoch may have touched very much; the next ones need not hold its room.
+        if self.saved.capacity() > SAVED_ROOM {
+            self.saved.shrink_to(SAVED_ROOM);
         }
     }
 }
@@ -146,7 +205,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::UndoMap;
+    use super::{SAVED_ROOM, UndoMap};
 
     #[derive(Debug, Clone)]
     enum Action {
@@ -189,5 +248,22 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn room_for_saved_entries_is_kept_but_bounded() {
+        let mut map = UndoMap::<u64, u32>::new();
+        for epoch in 0..3 {
+            for key in 0..SAVED_ROOM as u64 * 2 {
+                *map.get_or_insert_with(key, || 0) += 1;
+            }
+            if epoch == 1 {
+                map.undo()
+            } else {
+                map.commit()
+            }
+            assert!((1..=SAVED_ROOM).contains(&map.saved.capacity()), "{}", map.saved.capacity());
+        }
+        assert_eq!(map.get(0), Some(&2));
     }
 }

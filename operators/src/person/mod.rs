@@ -18,7 +18,9 @@ pub mod on_event;
 pub mod on_moved;
 pub mod on_timer;
 pub mod people;
+pub mod saved;
 pub mod state;
+pub mod warm;
 
 #[cfg(test)]
 mod tests;

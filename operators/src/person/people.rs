@@ -5,6 +5,7 @@ use std::sync::Arc;
 use millstream_schemas::Id;
 use millstream_scoring::Scorer;
 
+use super::saved::KeepPerson;
 use super::state::{Person, Source, UNARMED};
 use crate::core::{Timers, UndoMap};
 use crate::sessions::{self, Owner, Rules};
@@ -25,7 +26,7 @@ const NAMES_MAX: usize = 256;
 /// Everybody of one partition. One lookup an event.
 #[derive(Debug, Default)]
 pub struct People {
-    pub(super) entries: UndoMap<u128, Box<Person>>,
+    pub(super) entries: UndoMap<u128, Box<Person>, KeepPerson>,
     pub(super) timers: Timers,
     /// Bytes waiting for hand-overs, now and as of the last commit.
     pub(super) held_bytes: usize,

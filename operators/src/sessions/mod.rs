@@ -90,29 +90,13 @@ impl Rules {
 pub type List = SmallVec<[Arc<Session>; 2]>;
 
 /// The sessions of one source that can still be amended.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct SourceSessions {
     /// Sorted by first event. Shared with the undo log: only a session that changes is copied.
     pub list: List,
     /// Where campaigns split sessions: each event as a session of its own, sorted by place, so that a late event with another
     /// campaign can split what was one.
     pub single: Option<Box<Vec<Arc<Session>>>>,
-}
-
-impl Clone for SourceSessions {
-    /// A copy for the undo log. It gets the latest session, which nearly every event changes, as a copy of its own, so that the
-    /// living one stays where it is and is changed in place; a short-lived copy is cheap to make and to drop.
-    fn clone(&self) -> Self {
-        let mut list = List::new();
-        if let Some((latest, older)) = self.list.split_last() {
-            if !older.is_empty() {
-                list.reserve_exact(self.list.len());
-                list.extend(older.iter().cloned());
-            }
-            list.push(Arc::new(Session::clone(latest)));
-        }
-        Self { list, single: self.single.clone() }
-    }
 }
 
 impl SourceSessions {

@@ -8,6 +8,7 @@ pub mod config;
 pub mod factory;
 pub mod sink;
 pub mod stage;
+mod warm;
 
 #[cfg(test)]
 mod tests;

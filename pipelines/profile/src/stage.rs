@@ -205,6 +205,10 @@ impl Stage for ProfileStage {
         }
     }
 
+    fn warm(&self, records: &[RecordRef<'_>]) {
+        crate::warm::warm(&self.people, records);
+    }
+
     fn divert(&mut self, record: RecordRef<'_>, why: &Diversion, out: &mut Outputs) {
         let Diversion::Panic(message) = why;
         let event = frame::split(record.value).ok().and_then(|(_, body)| Event::decode(body).ok());

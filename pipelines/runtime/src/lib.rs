@@ -14,5 +14,5 @@ pub mod worker;
 
 pub use clock::{Clock, SystemClock};
 pub use outputs::Outputs;
-pub use stage::{Diversion, Stage, StageFactory};
+pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
 pub use worker::{EpochLimits, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

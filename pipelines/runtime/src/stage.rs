@@ -11,12 +11,21 @@ pub enum Diversion {
     Panic(String),
 }
 
+/// How many records are announced to a stage at a time: enough that their memory accesses overlap, few enough that what they fetch
+/// is still in the nearest cache when its record's turn comes.
+pub const WARM_RECORDS: usize = 16;
+
 /// A pure, deterministic state machine over one input partition.
 ///
 /// The same records in the same order give the same outputs, byte for byte, however they are cut into epochs.
 pub trait Stage: Send {
     /// Processes one record. Bad input is written to the dead-letter output, never returned as an error; only a defect panics.
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs);
+
+    /// A hint: these records come next. A stage whose state is far larger than the caches looks up here what they will need and
+    /// reads a word of each, so that the memory behind independent records is fetched at the same time instead of one after the
+    /// other. It changes nothing, and outputs are the same without it. At most [`WARM_RECORDS`] at a time, in their order.
+    fn warm(&self, _records: &[RecordRef<'_>]) {}
 
     /// Writes `record` to the dead-letter output instead of processing it. Must not depend on the state.
     fn divert(&mut self, record: RecordRef<'_>, why: &Diversion, out: &mut Outputs);

@@ -53,6 +53,12 @@ impl Task {
         }
     }
 
+    /// Passes on the hint that these records come next.
+    pub fn warm(&self, records: &[RecordRef<'_>]) {
+        // A defect here must not stop what would go on well without the hint.
+        let _warmed = catch_unwind(AssertUnwindSafe(|| self.stage.warm(records)));
+    }
+
     pub fn process(&mut self, record: RecordRef<'_>, out: &mut Outputs) -> Processed {
         if record.offset < self.next {
             return Processed::Skipped;

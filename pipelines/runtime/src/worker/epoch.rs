@@ -3,10 +3,15 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use millstream_transports::{CommitOutcome, OffsetCommit, TopicPartition, TransportError};
+use millstream_transports::{Batch, CommitOutcome, OffsetCommit, RecordRef, TopicPartition, TransportError};
 
 use super::{ABORTS_BEFORE_REST, REST, Worker, WorkerError};
+use crate::stage::WARM_RECORDS;
 use crate::task::{Processed, Task};
+
+fn place(record: &RecordRef<'_>) -> TopicPartition {
+    TopicPartition { topic: record.topic, partition: record.partition }
+}
 
 impl Worker {
     pub(super) fn process_batch(&mut self) -> Result<(), WorkerError> {
@@ -17,8 +22,11 @@ impl Worker {
         let mut live = 0;
         let mut replayed = 0;
         let mut result = Ok(());
-        for record in batch.iter() {
-            let at = TopicPartition { topic: record.topic, partition: record.partition };
+        for (index, record) in batch.iter().enumerate() {
+            if index % WARM_RECORDS == 0 {
+                self.warm(&batch, index);
+            }
+            let at = place(&record);
             // Our own filter: the broker does not check who owns a partition.
             let Some(task) = self.tasks.get_mut(&at) else { continue };
             match task.process(record, &mut self.out) {
@@ -47,6 +55,23 @@ impl Worker {
             }
         }
         Ok(())
+    }
+
+    /// Announces the next records to their tasks, those of a partition together.
+    fn warm(&self, batch: &Batch, from: usize) {
+        const NONE: RecordRef<'_> =
+            RecordRef { topic: 0, partition: 0, offset: 0, timestamp_ms: 0, key: &[], value: &[] };
+        let mut next = [NONE; WARM_RECORDS];
+        let mut count = 0;
+        for (slot, record) in next.iter_mut().zip((from..).map_while(|index| batch.get(index))) {
+            *slot = record;
+            count += 1;
+        }
+        for run in next[..count].chunk_by(|one, other| place(one) == place(other)) {
+            if let Some(task) = run.first().and_then(|first| self.tasks.get(&place(first))) {
+                task.warm(run);
+            }
+        }
     }
 
     pub(super) fn on_panic(&mut self, at: TopicPartition, offset: u64, message: String) -> Result<(), WorkerError> {
