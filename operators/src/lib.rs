@@ -5,12 +5,18 @@
 //! reason.
 
 pub mod buyer;
+pub mod churn;
+pub mod clv;
 pub mod core;
+pub mod customer;
+pub mod engagement;
 pub mod orders;
 pub mod person;
+pub mod profiles;
 pub mod propensity;
 pub mod sessions;
 pub mod site;
+pub mod visits;
 
 #[cfg(test)]
 mod testing;

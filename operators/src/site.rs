@@ -4,10 +4,16 @@
 //! the log on. The consent policy alone applies by event time, from the record's `effective_at`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millstream_schemas::input::Reason;
 use millstream_schemas::purposes;
+use millstream_scoring::btyd::BtydModel;
 use serde::Deserialize;
+
+use crate::churn::ChurnSettings;
+use crate::clv::ClvSettings;
+use crate::customer::SiteDays;
 
 /// Consent policies kept per site; the oldest goes when there are more.
 const POLICIES_KEPT: usize = 16;
@@ -62,6 +68,14 @@ pub struct SiteConfig {
     pub attribution_half_life_touches: u32,
     /// Whether bots that say so are kept (marked) and not dropped; no by default.
     pub keep_declared_bots: bool,
+    /// Tiers of churn, and which change of it is told.
+    pub churn: ChurnSettings,
+    /// Tiers of customer value, and which change of it is told.
+    pub clv: ClvSettings,
+    /// How often the shop's customers buy and what they spend: a [`BtydModel`] as an object; by default the built-in one, which says
+    /// so in every score.
+    #[serde(deserialize_with = "btyd_model")]
+    pub btyd: Option<Arc<BtydModel>>,
 }
 
 impl Default for SiteConfig {
@@ -78,8 +92,15 @@ impl Default for SiteConfig {
             attribution_half_life_ms: 7 * 86_400_000,
             attribution_half_life_touches: 0,
             keep_declared_bots: false,
+            churn: ChurnSettings::default(),
+            clv: ClvSettings::default(),
+            btyd: None,
         }
     }
+}
+
+fn btyd_model<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<Arc<BtydModel>>, D::Error> {
+    Ok(Option::<BtydModel>::deserialize(deserializer)?.map(Arc::new))
 }
 
 fn purpose_bits<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<i32, D::Error> {
@@ -157,8 +178,11 @@ impl SiteConfig {
         if !(config.currency.len() == 3 && config.currency.bytes().all(|byte| byte.is_ascii_uppercase())) {
             return refuse("currency", config.currency, "an ISO 4217 code in capitals");
         }
-        if config.timezone.is_empty() || config.timezone.len() > 64 {
-            return refuse("timezone", config.timezone, "an IANA time zone name");
+        if config.timezone.len() > 64 || SiteDays::of_zone(&config.timezone).is_none() {
+            return refuse("timezone", config.timezone, "an IANA time zone name such as Europe/London");
+        }
+        if let Some((field, value, range)) = config.churn.problem().or_else(|| config.clv.problem()) {
+            return refuse(field, value, range);
         }
         Ok(config)
     }
@@ -276,6 +300,12 @@ mod tests {
             (r#"{"attribution_half_life_ms":15552000001}"#, "attribution_half_life_ms"),
             (r#"{"currency":"euro"}"#, "currency"),
             (r#"{"timezone":""}"#, "timezone"),
+            (r#"{"timezone":"Europe/Atlantis"}"#, "timezone"),
+            (r#"{"churn":{"active_at_least":0.1}}"#, "falling"),
+            (r#"{"churn":{"difference":0}}"#, "churn.difference"),
+            (r#"{"clv":{"high_minor":1}}"#, "falling"),
+            (r#"{"clv":{"difference":2}}"#, "clv.difference"),
+            (r#"{"btyd":{"name":"n"}}"#, "missing field"),
             (r#"{"consent_default":["telepathy"]}"#, "telepathy"),
             ("[", "shop"),
         ] {

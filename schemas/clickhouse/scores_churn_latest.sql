@@ -12,8 +12,8 @@ CREATE TABLE IF NOT EXISTS scores_churn_latest
     `consent` Int32 COMMENT 'Consent purposes as bits: 1 necessary, 2 analytics, 4 personalization, 8 advertising.',
     `is_bot` Bool COMMENT 'Suspected automated traffic.',
     `user_id` Nullable(String) COMMENT 'User id behind the person. Personal data.',
-    `scored_at` DateTime64(3, 'UTC') COMMENT 'The moment it is computed for: the order\'s time or the timer\'s due time.',
-    `purchase_days` Int64 COMMENT 'Days with at least one order. In days.',
+    `scored_at` DateTime64(3, 'UTC') COMMENT 'The moment it is computed for: the latest order\'s time, or the timer\'s due time.',
+    `purchase_days` Int64 COMMENT 'Days with at least one order that scores may use. In days.',
     `repeat_days` Int64 COMMENT 'Purchase days after the first (x). In days.',
     `first_order_at` DateTime64(3, 'UTC') COMMENT 'Start of the first purchase day in the site\'s time zone, as UTC.',
     `last_order_at` DateTime64(3, 'UTC') COMMENT 'Start of the latest one.',
@@ -24,10 +24,10 @@ CREATE TABLE IF NOT EXISTS scores_churn_latest
     `expected_orders_90d` Float64 COMMENT 'Expected purchase days in the next 90 days.',
     `expected_orders_365d` Float64 COMMENT 'Expected purchase days in the next 365 days.',
     `tier` LowCardinality(String) COMMENT 'active, cooling, at_risk or lost, by p_active_90d.',
-    `role` LowCardinality(String) COMMENT 'champion, challenger or fallback.',
-    `model` LowCardinality(String) COMMENT 'bg_nbd, pareto_nbd or recency (the labelled fallback).',
+    `role` LowCardinality(String) COMMENT 'champion, or fallback: the built-in parameters, because the shop has set none.',
+    `model` LowCardinality(String) COMMENT 'bg_nbd.',
     `model_version` LowCardinality(String) COMMENT 'Version of its parameters.',
-    `reasons` Array(String) COMMENT 'What moved it most, strongest first.'
+    `reasons` Array(String) COMMENT 'What moved p_active_90d most, strongest first: days_since_last_purchase, single_purchase, repeat_purchases or rare_purchases.'
 )
 ENGINE = ReplacingMergeTree(revision, retracted)
 ORDER BY (site, person)

@@ -8,6 +8,7 @@
 //! from [`xgboost`]'s JSON. What loads is bounded by [`limits`].
 
 pub mod artefact;
+pub mod btyd;
 pub mod calibration;
 pub mod evaluation;
 pub mod features;
