@@ -5,7 +5,7 @@
 //! none; that either is no longer this person's. Facts are whole states, not increments: the last one of an order holds, so that
 //! nothing here depends on how partitions interleave. Churn, CLV and attribution are functions of this state.
 //!
-//! A refund that names no order is matched to the person's orders here, newest first ([`matching`]); each of its lines is a
+//! A refund that names no order is matched to the person's orders here, newest first (`matching`); each of its lines is a
 //! `refund_match` with what was matched and what was posted unmatched. What is older than can be revised goes into a summary
 //! ([`fold`]); so does what exceeds the limits, the oldest first.
 //!
@@ -19,6 +19,9 @@ pub mod fold;
 mod matching;
 pub mod outputs;
 pub mod state;
+
+#[cfg(test)]
+mod tests;
 
 pub use apply::apply;
 pub use changed::Changed;

@@ -22,6 +22,7 @@ struct Entry {
     source: Option<u128>,
     person: u128,
     hand_overs: i32,
+    currency: &'static str,
     amount_minor: i64,
     lines: usize,
     consent: i32,
@@ -48,7 +49,7 @@ impl Entry {
             source: self.source.map(Id),
             person: self.source.is_some().then_some(Id(self.person)),
             hand_overs: self.hand_overs,
-            currency: Some("EUR"),
+            currency: Some(self.currency),
             amount_minor: Some(self.amount_minor),
             lines: lines.collect(),
             ..OrderEntry::default()
@@ -81,6 +82,7 @@ fn purchase(order_id: &'static str, event_id: &str, time_ms: i64, amount_minor: 
         source: Some(7),
         person: 70,
         hand_overs: 0,
+        currency: "EUR",
         amount_minor,
         lines,
         consent: purposes::NECESSARY,
@@ -131,12 +133,14 @@ fn oracle(entries: &[Entry]) -> View {
         told.source.map(|_| Id(moved.unwrap_or(told.person)))
     };
     let orders = purchases.iter().map(|((order_id, _), told)| {
-        let refunded =
-            refunds.iter().filter(|((of, _), _)| of == order_id).map(|(_, refund)| refund.amount_minor).sum();
+        let refunds = refunds.iter().filter(|((of, _), _)| of == order_id);
+        let refunds = refunds.filter(|(_, refund)| refund.currency == told.currency);
+        let refunded = refunds.map(|(_, refund)| refund.amount_minor).sum();
         (order_id.unwrap().to_owned(), (told.amount_minor, refunded, person(told), told.lines as i64))
     });
     let refund_rows = refunds.iter().map(|((order_id, refund_id), told)| {
-        let matched = order_id.is_some_and(|order_id| purchases.contains_key(&(Some(order_id), None)));
+        let order = order_id.and_then(|order_id| purchases.get(&(Some(order_id), None)));
+        let matched = order.is_some_and(|order| order.currency == told.currency);
         let matched = if matched { "matched" } else { "unmatched" };
         (refund_id.unwrap().to_owned(), (matched.to_owned(), told.amount_minor, person(told)))
     });
@@ -149,8 +153,13 @@ fn entries() -> impl Strategy<Value = Vec<Entry>> {
     let one =
         (0..7u8, 0..2usize, 0..4usize, 0..6i64, prop::option::of(0..2u128), 0..5u128, 1..4i32, 1..900i64, 0..4usize)
             .prop_map(move |(kind, order, id, time, source, person, hand_overs, amount_minor, lines)| {
-                let base =
-                    Entry { source, person, lines: lines.max(1), ..purchase(orders[order], "", time, amount_minor, 1) };
+                let base = Entry {
+                    source,
+                    person,
+                    currency: if amount_minor % 3 == 0 { "GBP" } else { "EUR" },
+                    lines: lines.max(1),
+                    ..purchase(orders[order], "", time, amount_minor, 1)
+                };
                 match kind {
                     0..=2 => base,
                     // A refund id belongs to one order, or to none.
@@ -245,6 +254,20 @@ fn a_refund_before_its_order_becomes_matched() {
 }
 
 #[test]
+fn a_refund_in_another_currency_lowers_nothing() {
+    let foreign = Entry { currency: "GBP", ..refund(Some("o1"), "r1", 9, 40) };
+    let entries = [purchase("o1", "a", 5, 100, 1), foreign, refund(Some("o1"), "r2", 9, 30)];
+    let (out, _) = run(&entries);
+    let (orders, refunds, _) = view(&out);
+    assert_eq!((orders["o1"].1, refunds["r1"].0.as_str(), refunds["r2"].0.as_str()), (30, "unmatched", "matched"));
+    // Unless it turns out that it was the order whose currency was wrong.
+    let correction = Entry { currency: "GBP", ..purchase("o1", "b", 6, 100, 1) };
+    let (out, _) = run(&[&entries[..], &[correction]].concat());
+    let (orders, refunds, _) = view(&out);
+    assert_eq!((orders["o1"].1, refunds["r1"].0.as_str(), refunds["r2"].0.as_str()), (40, "matched", "unmatched"));
+}
+
+#[test]
 fn a_new_owner_revises_order_lines_and_refunds_once() {
     let entries =
         [purchase("o1", "a", 5, 100, 2), refund(Some("o1"), "r1", 9, 40), owner("o1", 2, 88), owner("o1", 1, 99)];
@@ -281,11 +304,18 @@ fn refunds_of_an_order_are_bounded() {
 
 #[test]
 fn an_order_is_freed_after_its_retention() {
-    let (_, mut orders) = run(&[purchase("o1", "a", 5, 100, 2), refund(Some("o1"), "r1", 1_000, 40)]);
-    orders.on_watermark(1_000 + ORDER_RETENTION_MS);
-    assert_eq!(orders.len(), 1);
-    orders.on_watermark(1_001 + ORDER_RETENTION_MS);
-    assert!(orders.is_empty());
+    let (order, refund) = (purchase("o1", "a", 5, 100, 2), refund(Some("o1"), "r1", 1_000, 40));
+    // It counts from the purchase, whichever was told of first; from the refund alone where the purchase never comes.
+    for (entries, since_ms) in
+        [(vec![order.clone(), refund.clone()], 5), (vec![refund.clone(), order], 5), (vec![refund], 1_000)]
+    {
+        let (_, mut orders) = run(&entries);
+        orders.on_watermark(since_ms + ORDER_RETENTION_MS);
+        assert_eq!(orders.len(), 1);
+        orders.on_watermark(since_ms + 1 + ORDER_RETENTION_MS);
+        assert!(orders.is_empty());
+        orders.on_watermark(i64::MAX);
+    }
 }
 
 #[test]
