@@ -4,6 +4,7 @@
 //! in the same order give the same bytes, live, in replay and in a test. Iteration over unordered maps is banned for the same
 //! reason.
 
+pub mod attribution;
 pub mod buyer;
 pub mod churn;
 pub mod clv;
