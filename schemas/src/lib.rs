@@ -21,6 +21,7 @@ pub mod purposes;
 pub mod record;
 pub mod revision;
 pub mod schema_ids;
+mod text;
 pub mod topics;
 pub mod visit;
 

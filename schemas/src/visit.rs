@@ -74,9 +74,11 @@ fn read_value<'a>(reader: &mut Reader<'a>, ty: FieldType) -> Result<Value<'a>, K
         FieldType::Decimal => Value::Decimal(reader.decimal()?),
         FieldType::Bytes => Value::Bytes(reader.bytes()?),
         FieldType::Strings => Value::Strings(reader.strings()?),
-        FieldType::Records(nested) => Value::Records(reader.records(nested, |reader| {
-            let fields = nested.fields.iter().enumerate();
-            fields.map(|(position, field)| read_field(reader.at(position), field)).collect()
+        FieldType::Records(nested) => Value::Records(reader.records(nested, |item: &mut Vec<_>, reader| {
+            for (position, field) in nested.fields.iter().enumerate() {
+                item.push(read_field(reader.at(position), field)?);
+            }
+            Ok(())
         })?),
     })
 }

@@ -18,8 +18,9 @@ fn arbitrary_field(field: &'static Field) -> BoxedStrategy<(String, Oracle)> {
     let value = arbitrary_value(field.ty);
     let value = if field.optional {
         prop_oneof![
-            Just(Oracle::Union(0, Box::new(Oracle::Null))),
-            value.prop_map(|value| Oracle::Union(1, Box::new(value)))
+            // Nulls in a row are the rule.
+            3 => Just(Oracle::Union(0, Box::new(Oracle::Null))),
+            1 => value.prop_map(|value| Oracle::Union(1, Box::new(value)))
         ]
         .boxed()
     } else {
@@ -30,7 +31,7 @@ fn arbitrary_field(field: &'static Field) -> BoxedStrategy<(String, Oracle)> {
 
 fn arbitrary_value(ty: FieldType) -> BoxedStrategy<Oracle> {
     match ty {
-        FieldType::Symbol | FieldType::String | FieldType::Json => ".{0,40}".prop_map(Oracle::String).boxed(),
+        FieldType::Symbol | FieldType::String | FieldType::Json => any_text().prop_map(Oracle::String).boxed(),
         FieldType::Id => any::<u128>().prop_map(|id| Oracle::String(Id(id).to_string())).boxed(),
         FieldType::Bool => any::<bool>().prop_map(Oracle::Boolean).boxed(),
         FieldType::Int => any::<i32>().prop_map(Oracle::Int).boxed(),
@@ -51,6 +52,11 @@ fn arbitrary_value(ty: FieldType) -> BoxedStrategy<Oracle> {
             prop::collection::vec(arbitrary(nested).prop_map(Oracle::Record), 0..4).prop_map(Oracle::Array).boxed()
         }
     }
+}
+
+/// Text of all scripts, and ASCII of all lengths: each is read in a way of its own.
+fn any_text() -> impl Strategy<Value = String> {
+    prop_oneof![".{0,40}", "[ -~]{0,20}", "[ -~]{50,150}", "[ -~]{0,90}.[ -~]{0,90}"]
 }
 
 /// Integers of every length, not only the long ones that `any` mostly gives.

@@ -99,7 +99,7 @@ fn a_field_of_a_later_version_is_generated() {
     assert_eq!(schemas(&[folder.to_str().unwrap()]).0, Some(0));
     let rust = std::fs::read_to_string(folder.join("src/generated/tick.rs")).unwrap();
     assert!(
-        rust.contains("zone: if r.is_at_end() { Default::default() } else { r.at(2).optional(Reader::str)? }"),
+        rust.contains("if !r.is_at_end() { self.zone = r.at(2).optional(Reader::str)?; }"),
         "{rust}"
     );
     assert!(rust.contains("earlier: &[(2, include_str!(\"../../released/0.1.0/tick.avsc\"))]"), "{rust}");

@@ -4,6 +4,8 @@ use super::{DecodeError, DecodeErrorKind as Kind};
 use crate::decimal::Decimal;
 use crate::id::Id;
 use crate::record::RecordSchema;
+use crate::text::text;
+use ascii::AsAsciiStr;
 
 /// A position in an Avro body. Every length is checked against what is left, so that damage can neither panic nor make us
 /// allocate: the largest allocation is the array items that really are in the body.
@@ -74,15 +76,39 @@ impl<'a> Reader<'a> {
     /// A long: zigzag, seven bits a byte, lowest first.
     #[inline(always)]
     pub fn long(&mut self) -> Result<i64, Kind> {
-        let first = self.byte()?;
-        let raw = if first < 0x80 { u64::from(first) } else { self.long_rest(first)? };
+        let raw = match self.rest.split_first() {
+            Some((&first, rest)) if first < 0x80 => {
+                self.rest = rest;
+                u64::from(first)
+            }
+            _ => self.long_far()?,
+        };
         Ok((raw >> 1) as i64 ^ -((raw & 1) as i64))
     }
 
-    #[inline]
-    fn long_rest(&mut self, first: u8) -> Result<u64, Kind> {
-        let mut raw = u64::from(first & 0x7f);
-        let mut shift = 7;
+    #[inline(never)]
+    fn long_far(&mut self) -> Result<u64, Kind> {
+        const MARKS: u64 = 0x8080_8080_8080_8080;
+        if let Some(eight) = self.rest.first_chunk::<8>() {
+            let word = u64::from_le_bytes(*eight);
+            let ends = !word & MARKS;
+            if ends != 0 {
+                // All at once: the bytes up to the first without a mark, moved together by eighths, quarters and halves.
+                let taken = word & (ends ^ (ends - 1)) & !MARKS;
+                let taken = (taken & 0x7f00_7f00_7f00_7f00) >> 1 | taken & 0x007f_007f_007f_007f;
+                let taken = (taken & 0x3fff_0000_3fff_0000) >> 2 | taken & 0x0000_3fff_0000_3fff;
+                let taken = (taken & 0x0fff_ffff_0000_0000) >> 4 | taken & 0x0fff_ffff;
+                self.rest = &self.rest[ends.trailing_zeros() as usize / 8 + 1..];
+                return Ok(taken);
+            }
+        }
+        self.long_by_byte()
+    }
+
+    /// The same, near the body's end or where it takes more than eight bytes.
+    #[cold]
+    fn long_by_byte(&mut self) -> Result<u64, Kind> {
+        let (mut raw, mut shift) = (0, 0);
         loop {
             let byte = self.byte()?;
             // The tenth byte has room for one bit.
@@ -121,17 +147,46 @@ impl<'a> Reader<'a> {
         Ok(f64::from_le_bytes(*bytes))
     }
 
+    #[inline(always)]
+    fn len(&mut self) -> Result<usize, Kind> {
+        usize::try_from(self.long()?).map_err(|_| Kind::NegativeLength)
+    }
+
     /// Bytes.
     #[inline(always)]
     pub fn bytes(&mut self) -> Result<&'a [u8], Kind> {
-        let len = usize::try_from(self.long()?).map_err(|_| Kind::NegativeLength)?;
+        let len = self.len()?;
         self.take(len)
     }
 
     /// A string.
-    #[inline(always)]
+    #[inline(never)]
     pub fn str(&mut self) -> Result<&'a str, Kind> {
-        std::str::from_utf8(self.bytes()?).map_err(|_| Kind::InvalidUtf8)
+        match self.short_ascii() {
+            Some(text) => Ok(text),
+            None => self.any_str(),
+        }
+    }
+
+    /// The next string as nearly all are: short and ASCII. `None`, and nothing read, where it may be another one.
+    #[inline(always)]
+    fn short_ascii(&mut self) -> Option<&'a str> {
+        let (&first, rest) = self.rest.split_first()?;
+        // One byte, and not negative.
+        if first & 0x81 != 0 {
+            return None;
+        }
+        let len = usize::from(first >> 1);
+        // Whole words, whatever stands behind the string: a check of those is shorter than one that ends within a word.
+        let words = rest.get(..len.next_multiple_of(8))?.as_ascii_str().ok()?;
+        let text = words.as_str().get(..len)?;
+        self.rest = rest.get(len..)?;
+        Some(text)
+    }
+
+    #[inline(never)]
+    fn any_str(&mut self) -> Result<&'a str, Kind> {
+        text(self.bytes()?).map_err(|_| Kind::InvalidUtf8)
     }
 
     /// An id: a string of 32 lower-case hexadecimal digits.
@@ -163,6 +218,18 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Skips `N` nulls; `false`, and nothing skipped, where not all of the next `N` optional fields are null.
+    #[inline(always)]
+    pub fn nulls<const N: usize>(&mut self) -> bool {
+        match self.rest.split_first_chunk::<N>() {
+            Some((nulls, rest)) if *nulls == [0; N] => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
     /// An array of strings.
     pub fn strings(&mut self) -> Result<Vec<&'a str>, Kind> {
         self.array(1, Self::str)
@@ -170,10 +237,10 @@ impl<'a> Reader<'a> {
 
     /// An array of nested records.
     #[inline]
-    pub fn records<T>(
+    pub fn records<T: Default>(
         &mut self,
         nested: &'static RecordSchema,
-        mut read: impl FnMut(&mut Self) -> Result<T, Kind>,
+        mut read: impl FnMut(&mut T, &mut Self) -> Result<(), Kind>,
     ) -> Result<Vec<T>, Kind> {
         if self.rest.first() == Some(&0) {
             self.rest = &self.rest[1..];
@@ -183,7 +250,8 @@ impl<'a> Reader<'a> {
         self.array(nested.fields.len(), |reader| {
             let outer = (reader.record, reader.field);
             reader.record = nested;
-            let item = read(reader)?;
+            let mut item = T::default();
+            read(&mut item, reader)?;
             (reader.record, reader.field) = outer;
             Ok(item)
         })

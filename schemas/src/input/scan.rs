@@ -4,6 +4,7 @@
 use super::error::{Read, fault};
 use super::skip::{literal, number, skip_space, special, special_in_word, string, syntax, value};
 use super::{InputError, Reason};
+use crate::text::text;
 use std::borrow::Cow;
 use std::ops::Range;
 
@@ -16,7 +17,7 @@ pub struct Scanner<'a> {
 impl<'a> Scanner<'a> {
     /// Starts at the beginning of `payload`, which must be UTF-8.
     pub fn new(payload: &'a [u8]) -> Result<Self, InputError> {
-        match std::str::from_utf8(payload) {
+        match text(payload) {
             Ok(text) => Ok(Self::of_text(text)),
             Err(error) => {
                 let detail = format!("not UTF-8 from byte {}", error.valid_up_to());

@@ -44,7 +44,7 @@ pub fn record(definition: &Definition, all: &[Definition]) -> String {
     let (generics, any) = if borrows { ("<'a>", "<'_>") } else { ("", "") };
     let life = if borrows { "'a" } else { "'_" };
     let mut out = String::from(HEAD);
-    out.push_str("use crate::avro::{DecodeError, DecodeErrorKind, Reader, write};\n");
+    out.push_str("use crate::avro::write::Writer;\nuse crate::avro::{DecodeError, DecodeErrorKind, Reader};\n");
     out.push_str("use crate::record::{DecodeRecord, Field, FieldType, Record, RecordSchema};\n");
     for field in &definition.fields {
         if let Some(items) = nested(field, all) {
@@ -68,6 +68,10 @@ pub fn record(definition: &Definition, all: &[Definition]) -> String {
     }
     out.push_str("    /// Its schema.\n    pub const RECORD: &'static RecordSchema = &SCHEMA;\n\n");
     out.push_str("    /// Appends the Avro body.\n    pub fn encode(&self, out: &mut Vec<u8>) {\n");
+    let room_bytes = ROOM_BYTES_PER_FIELD * definition.fields.len();
+    let _ = writeln!(out, "        let mut writer = Writer::new(out, {room_bytes});");
+    out.push_str("        self.write(&mut writer);\n        writer.finish();\n    }\n\n");
+    out.push_str("    pub(crate) fn write(&self, w: &mut Writer<'_>) {\n");
     for field in &definition.fields {
         let _ = writeln!(out, "        {}", encode(field));
     }
@@ -79,25 +83,19 @@ pub fn record(definition: &Definition, all: &[Definition]) -> String {
         let (method_generics, body) = if borrows { ("", "&'a [u8]") } else { ("", "&[u8]") };
         let _ = writeln!(out, "    /// Reads an Avro body{}.", if borrows { ", borrowing from it" } else { "" });
         let _ = writeln!(out, "    pub fn decode{method_generics}(body: {body}) -> Result<Self, DecodeError> {{");
-        out.push_str("        let mut reader = Reader::new(&SCHEMA, body);\n");
-        out.push_str("        let record = Self::read(&mut reader).map_err(|kind| reader.error(kind))?;\n");
+        out.push_str(
+            "        let mut reader = Reader::new(&SCHEMA, body);\n        let mut record = Self::default();\n",
+        );
+        out.push_str("        record.read(&mut reader).map_err(|kind| reader.error(kind))?;\n");
         out.push_str("        reader.finish()?;\n        Ok(record)\n    }\n\n");
     }
     let _ = writeln!(
         out,
-        "    pub(crate) fn read(r: &mut Reader<{life}>) -> Result<Self, DecodeErrorKind> {{\n        Ok(Self {{"
+        "    /// Reads the fields into a record in which none is given.\n    \
+         pub(crate) fn read(&mut self, r: &mut Reader<{life}>) -> Result<(), DecodeErrorKind> {{"
     );
-    for (position, field) in definition.fields.iter().enumerate() {
-        let read = decode(field, all);
-        let read = format!("r.at({position}).{read}");
-        let read = if definition.appended(field) {
-            format!("if r.is_at_end() {{ Default::default() }} else {{ {read} }}")
-        } else {
-            read
-        };
-        let _ = writeln!(out, "            {}: {read},", ident(field));
-    }
-    out.push_str("        })\n    }\n}\n\n");
+    read_fields(&mut out, definition, all);
+    out.push_str("        Ok(())\n    }\n}\n\n");
 
     let _ = writeln!(out, "impl Record for {name}{any} {{\n    const SCHEMA: &'static RecordSchema = &SCHEMA;\n");
     out.push_str("    fn encode(&self, out: &mut Vec<u8>) {\n        self.encode(out);\n    }\n}\n\n");
@@ -228,13 +226,43 @@ fn codec(ty: Type) -> &'static str {
     }
 }
 
+/// Room made for a field on average, so that most records make room once.
+const ROOM_BYTES_PER_FIELD: usize = 20;
+/// Optional fields in a row are read together where this many of them are null: one look instead of one each.
+const NULLS: std::ops::RangeInclusive<usize> = 3..=8;
+
+fn read_fields(out: &mut String, definition: &Definition, all: &[Definition]) {
+    let mut position = 0;
+    while position < definition.fields.len() {
+        let rest = &definition.fields[position..];
+        let row = rest.iter().take(*NULLS.end()).take_while(|field| field.optional).count();
+        if NULLS.contains(&row) {
+            let _ = writeln!(out, "        if !r.nulls::<{row}>() {{");
+            for (at, field) in rest[..row].iter().enumerate() {
+                let _ = writeln!(out, "            {}", read_field(position + at, field, definition, all));
+            }
+            out.push_str("        }\n");
+            position += row;
+        } else {
+            let _ = writeln!(out, "        {}", read_field(position, &rest[0], definition, all));
+            position += 1;
+        }
+    }
+}
+
+fn read_field(position: usize, field: &FieldDefinition, definition: &Definition, all: &[Definition]) -> String {
+    let read = format!("self.{} = r.at({position}).{};", ident(field), decode(field, all));
+    // A record written before the field was appended ends here.
+    if definition.appended(field) { format!("if !r.is_at_end() {{ {read} }}") } else { read }
+}
+
 fn encode(field: &FieldDefinition) -> String {
     let (name, codec) = (ident(field), codec(field.ty));
     match field.ty {
-        Type::Strings => format!("write::array(out, &self.{name}, |out, item| write::str(out, item));"),
-        Type::Array => format!("write::array(out, &self.{name}, |out, item| item.encode(out));"),
-        _ if field.optional => format!("write::optional(out, self.{name}, write::{codec});"),
-        _ => format!("write::{codec}(out, self.{name});"),
+        Type::Strings => format!("w.array(&self.{name}, |w, item| w.str(item));"),
+        Type::Array => format!("w.array(&self.{name}, |w, item| item.write(w));"),
+        _ if field.optional => format!("w.optional(self.{name}, Writer::{codec});"),
+        _ => format!("w.{codec}(self.{name});"),
     }
 }
 
