@@ -36,3 +36,6 @@ pub(crate) const NO_HAND_OVERS: u16 = 0;
 pub(crate) fn last_ended_day(days: &SiteDays, watermark_ms: i64) -> Option<i32> {
     (watermark_ms != UNKNOWN_MS).then(|| days.day_of(watermark_ms.saturating_sub(1)).saturating_sub(1))
 }
+
+#[cfg(test)]
+pub(crate) mod testing;

@@ -33,16 +33,16 @@ impl PurchaseDays {
             if day > as_of.day {
                 break;
             }
-            match &mut all {
-                None => all = Some(Self { days: 1, first_day: day, last_day: day }),
-                Some(all) if day > all.last_day => {
-                    all.days = all.days.saturating_add(1);
-                    all.last_day = day;
-                }
-                Some(_) => {}
-            }
+            all = Some(Self::with(all, day));
         }
         all
+    }
+
+    /// The days with one more, not before the last.
+    pub fn with(all: Option<Self>, day: i32) -> Self {
+        let Some(all) = all else { return Self { days: 1, first_day: day, last_day: day } };
+        let is_new = day > all.last_day;
+        Self { days: all.days.saturating_add(u32::from(is_new)), last_day: all.last_day.max(day), ..all }
     }
 
     /// As BG/NBD takes it, on `day`.

@@ -17,6 +17,8 @@ pub(crate) struct SourceSpec {
     /// Where it is not said, the file's extension says it.
     pub(crate) format: Option<Format>,
     pub(crate) delimiter: u8,
+    /// Columns are padded with the delimiter: a run of it is one.
+    pub(crate) padded: bool,
     /// None: quotes are ordinary characters.
     pub(crate) quote: Option<u8>,
     /// Column names; where there are none, the first row has them.
@@ -28,9 +30,10 @@ pub(crate) struct SourceSpec {
 impl SourceSpec {
     /// Reads `[source]`; all of it has defaults.
     pub(crate) fn read(table: Option<Table<'_>>) -> Result<Self, MappingError> {
-        let mut spec = Self { format: None, delimiter: b',', quote: Some(b'"'), columns: None, header: true };
+        let mut spec =
+            Self { format: None, delimiter: b',', padded: false, quote: Some(b'"'), columns: None, header: true };
         let Some(table) = table else { return Ok(spec) };
-        table.only(&["format", "delimiter", "quote", "columns", "header"])?;
+        table.only(&["format", "delimiter", "padded", "quote", "columns", "header"])?;
         if let Some(node) = table.get("format") {
             spec.format = Some(match node.text("format")? {
                 "csv" => Format::Csv,
@@ -45,6 +48,7 @@ impl SourceSpec {
             };
             spec.delimiter = *byte;
         }
+        spec.padded = table.flag("padded")?.unwrap_or(false);
         if let Some(node) = table.get("quote") {
             spec.quote = match node.text("quote")?.as_bytes() {
                 [] => None,

@@ -22,6 +22,8 @@ pub(crate) struct CsvRows {
     next_line: u64,
     header: Vec<String>,
     binding: Vec<usize>,
+    /// Whether empty cells are only padding.
+    padded: bool,
     read: Rc<Cell<u64>>,
 }
 
@@ -48,6 +50,7 @@ impl CsvRows {
             next_line: 1,
             header: Vec::new(),
             binding: Vec::new(),
+            padded: source.padded,
             read: opened.read,
         };
         let mut header = Vec::new();
@@ -55,7 +58,7 @@ impl CsvRows {
             if rows.advance()?.is_none() {
                 return Err(file.error(1, "the file is empty: it has no header"));
             }
-            for name in &rows.record {
+            for name in rows.cells() {
                 let name = std::str::from_utf8(name).map_err(|_| file.error(1, "the header is not valid UTF-8"))?;
                 header.push(name.trim().to_owned());
             }
@@ -63,6 +66,11 @@ impl CsvRows {
         rows.header = source.columns.clone().unwrap_or(header);
         rows.binding = mapping.columns.bind(&file.name, &rows.header)?;
         Ok(rows)
+    }
+
+    /// The cells of the record.
+    fn cells(&self) -> impl Iterator<Item = &[u8]> {
+        self.record.iter().filter(|cell| !(self.padded && cell.is_empty()))
     }
 
     /// Reads one record and its bytes; gives the line it begins on.
@@ -94,11 +102,12 @@ impl Rows for CsvRows {
         let Some(line) = self.advance()? else { return Ok(Step::End) };
         row.line = line;
         row.raw.extend_from_slice(&self.raw);
-        if self.record.len() != self.header.len() {
-            let detail = format!("{} fields, the header has {}", self.record.len(), self.header.len());
+        let fields = self.cells().count();
+        if fields != self.header.len() {
+            let detail = format!("{fields} fields, the header has {}", self.header.len());
             return Ok(Step::Bad { reason: "unreadable_row", detail });
         }
-        for (at, cell) in self.record.iter().enumerate() {
+        for (at, cell) in self.cells().enumerate() {
             match std::str::from_utf8(cell) {
                 Ok(cell) => row.push_cell(cell),
                 Err(error) => {

@@ -83,6 +83,14 @@ fn csv_without_header_and_with_another_delimiter_and_without_quotes() {
 }
 
 #[test]
+fn csv_with_columns_padded_by_spaces() {
+    let rows = given("csv", "delimiter = \" \"\npadded = true")
+        .read(b"   a    b\n   1   x\r\n  20  yz  \n 3\n", 1000)
+        .unwrap();
+    assert_eq!(rows, ["2|1|x", "3|20|yz", "4!unreadable_row| 3"]);
+}
+
+#[test]
 fn csv_quote_that_is_never_closed_is_told_with_its_line() {
     let mut content = b"a,b\n1,x\n2,\"".to_vec();
     content.extend(std::iter::repeat_n(b'y', 50_000));
