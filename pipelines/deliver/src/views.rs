@@ -18,5 +18,11 @@ pub const ANALYST_VIEWS: &[View] = &[
     View { name: "orders_net", sql: include_str!("../views/orders_net.sql") },
     View { name: "funnel", sql: include_str!("../views/funnel.sql") },
     View { name: "score_calibration", sql: include_str!("../views/score_calibration.sql") },
+    View { name: "attribution_by_model", sql: include_str!("../views/attribution_by_model.sql") },
+    View { name: "spend_and_credits", sql: include_str!("../views/spend_and_credits.sql") },
+    View { name: "roas", sql: include_str!("../views/roas.sql") },
     View { name: "rejected_by_reason", sql: include_str!("../views/rejected_by_reason.sql") },
+    View { name: "clv_cohorts", sql: include_str!("../views/clv_cohorts.sql") },
+    View { name: "rfm_grid", sql: include_str!("../views/rfm_grid.sql") },
+    View { name: "churn_tiers", sql: include_str!("../views/churn_tiers.sql") },
 ];
