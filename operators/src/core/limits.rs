@@ -14,6 +14,8 @@ pub const EVENTS_PER_SOURCE: usize = 512;
 pub const PURCHASES_PER_SOURCE: usize = 64;
 /// Refunds of one order; more are rejected (`too_many_refunds`).
 pub const REFUNDS_PER_ORDER: usize = 64;
+/// Offline touches that name one order. The oldest make room: they are no longer of the path that led to it.
+pub const TOUCHES_PER_ORDER: usize = 16;
 /// Sources that an order's events came from and whose owner it follows; of more, the first stay.
 pub const OWNERS_PER_ORDER: usize = 8;
 /// Bytes of the touches that one source remembers of freed sessions, as are those that a person was told of by its orders. The oldest

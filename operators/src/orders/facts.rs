@@ -1,6 +1,6 @@
 //! What the partition of an order tells its person's partition.
 //!
-//! A fact is the whole state of an order, or of a refund that names none; the last one holds. When the person changes, the old one is
+//! A fact is the whole state of an order, of a refund that names none, or of a touch that names one; the last one holds. When the person changes, the old one is
 //! told first that it is gone, under the old count of hand-overs, then the new one what it is, under the next count. So whatever the
 //! new person's partition makes of it has a higher revision than the old one's retractions, in whichever order the two run.
 
@@ -36,8 +36,8 @@ impl Kind {
 }
 
 impl Writer<'_> {
-    /// Tells whose the order, or the refund without order id, is now how it stands, and whose it was that it is gone. Nobody is told
-    /// of an order without a person, nor of refunds that name an order not known yet.
+    /// Tells whose the order, or the refund without order id, is now how it stands, and whose it was that it is gone; the touches that
+    /// name the order go with it. Nobody is told of an order without a person, nor of what names an order not known yet.
     pub fn fact(&self, order: &mut Order, sink: &mut impl Sink) {
         let (kind, told) = match (&order.purchase, order.refunds.as_slice()) {
             (Some(purchase), _) => (Kind::Order, purchase.clone()),
@@ -49,15 +49,23 @@ impl Writer<'_> {
             return;
         }
         let (person, person_user_id) = order.owner_of(&entry);
-        let mut addressee = order.addressee;
-        if let Some(old) = addressee.person
-            && addressee.person != person
+        let old = order.addressee;
+        let mut new = Addressee { person, ..old };
+        if let Some(old_person) = old.person
+            && old.person != person
         {
-            sink.order_fact(&OrderFact { kind: kind.gone(), person: old, ..self.head(&entry, addressee) });
-            addressee.hand_overs = addressee.hand_overs.saturating_add(1).min(revision::MAX_HAND_OVERS);
+            sink.order_fact(&OrderFact { kind: kind.gone(), person: old_person, ..self.head(&entry, old) });
+            for touch in &order.touches {
+                self.touch(touch, "touch_gone", old, None, sink);
+            }
+            new.hand_overs = old.hand_overs.saturating_add(1).min(revision::MAX_HAND_OVERS);
         }
-        addressee.person = person;
         if let Some(person) = person {
+            if old.person != Some(person) {
+                for touch in &order.touches {
+                    self.touch(touch, "touch", new, person_user_id, sink);
+                }
+            }
             let amount_minor = entry.amount_minor.unwrap_or(0);
             sink.order_fact(&OrderFact {
                 kind: kind.told(),
@@ -69,10 +77,31 @@ impl Writer<'_> {
                 refunded_minor: if kind == Kind::Order { order.refunded_minor(entry.currency) } else { 0 },
                 cost_minor: if kind == Kind::Order { cost_minor(&entry.lines) } else { None },
                 lines: lines(&entry, order, kind),
-                ..self.head(&entry, addressee)
+                ..self.head(&entry, new)
             });
         }
-        order.addressee = addressee;
+        order.addressee = new;
+    }
+
+    /// Tells whose the order is of one touch that names it, or that it is gone. Nobody, while the order is nobody's.
+    pub fn touch(
+        &self,
+        touch: &Told,
+        kind: &'static str,
+        to: Addressee,
+        person_user_id: Option<&str>,
+        sink: &mut impl Sink,
+    ) {
+        let (Some(person), Some(entry)) = (to.person, touch.entry()) else { return };
+        let channel = entry.channel.or(Some("none"));
+        sink.order_fact(&OrderFact {
+            kind,
+            person,
+            person_user_id,
+            channel,
+            campaign: entry.campaign,
+            ..self.head(&entry, to)
+        });
     }
 
     fn head<'a>(&'a self, entry: &OrderEntry<'a>, addressee: Addressee) -> OrderFact<'a> {

@@ -9,7 +9,7 @@
 //! came from that source.
 //!
 //! This is the only authority on orders: whatever changes here is told to the person's partition as an `order_fact` ([`facts`]), where
-//! [`buyer`](crate::buyer) keeps it. A refund without order id is `unmatched` here; which of the person's orders it takes back is
+//! [`buyer`](crate::buyer) keeps it; offline touches that name the order are told to whoever it belongs to. A refund without order id is `unmatched` here; which of the person's orders it takes back is
 //! decided there.
 //!
 //! An order can be revised for 400 days after its purchase, by the watermark; then its state goes and its rows stay. The revision's

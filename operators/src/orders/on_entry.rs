@@ -1,4 +1,4 @@
-//! A purchase, a refund or a change of owner.
+//! A purchase, a refund, an offline touch that names an order, or a change of owner.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::outputs::Writer;
 use super::state::{Order, Orders, Told};
 use super::state_id;
 use crate::core::context::Rejection;
-use crate::core::limits::REFUNDS_PER_ORDER;
+use crate::core::limits::{REFUNDS_PER_ORDER, TOUCHES_PER_ORDER};
 use crate::core::{Context, EventOrder, Sink};
 use crate::site::Sites;
 
@@ -41,6 +41,7 @@ impl Orders {
         let done = match entry.kind {
             "purchase" => self.on_purchase(id, entry, body, &writer, sink),
             "refund" => self.on_refund(id, entry, body, &writer, sink),
+            "touch" => self.on_touch(id, entry, body, &writer, sink),
             "owner" => {
                 self.on_owner(id, entry, &writer, sink);
                 Ok(())
@@ -48,7 +49,7 @@ impl Orders {
             _ => Err(Refused {
                 reason: Reason::UnexpectedRecord,
                 field: "kind",
-                detail: "an entry is a purchase, a refund or an owner",
+                detail: "an entry is a purchase, a refund, a touch or an owner",
             }),
         };
         if let Err(refused) = done {
@@ -125,6 +126,36 @@ impl Orders {
         writer.refund_lines(order, &told, replaced.as_ref(), sink);
         writer.order(order, sink);
         writer.fact(order, sink);
+        Ok(())
+    }
+
+    fn on_touch(
+        &mut self,
+        id: Id,
+        entry: &OrderEntry<'_>,
+        body: &[u8],
+        writer: &Writer<'_>,
+        sink: &mut impl Sink,
+    ) -> Result<(), Refused> {
+        if entry.order_id.is_none() {
+            return Err(missing("order_id", "a touch is sent to the order that it names"));
+        }
+        let order = self.entries.get_or_insert_with(id.0, Order::default);
+        let touch = told(entry, body);
+        let at = order.touches.partition_point(|known| known.order < touch.order);
+        let is_known = order.touches.get(at).is_some_and(|known| known.order == touch.order);
+        let is_full = order.touches.len() >= TOUCHES_PER_ORDER;
+        // Of too many the latest stay, in whichever order they come.
+        if is_known || is_full && at == 0 {
+            return Ok(());
+        }
+        let user_id = order.purchase.as_ref().and_then(Told::entry).and_then(|purchase| order.owner_of(&purchase).1);
+        writer.touch(&touch, "touch", order.addressee, user_id, sink);
+        order.touches.insert(at, touch);
+        if is_full {
+            let oldest = order.touches.remove(0);
+            writer.touch(&oldest, "touch_gone", order.addressee, None, sink);
+        }
         Ok(())
     }
 

@@ -54,6 +54,8 @@ pub struct Order {
     pub purchase: Option<Told>,
     /// Refunds, in the order they were first told of.
     pub refunds: Vec<Told>,
+    /// Offline touches that name the order, by their place.
+    pub touches: Vec<Told>,
     /// Owners of the sources they came from, where these have moved.
     pub owners: SmallVec<[Owner; 1]>,
     /// Who is told of it.
@@ -63,10 +65,10 @@ pub struct Order {
 }
 
 impl Order {
-    /// When it can be revised no more: counted from its purchase; while that is not known, from the latest refund.
+    /// When it can be revised no more: counted from its purchase; while that is not known, from the latest refund or touch.
     pub fn due_ms(&self) -> i64 {
-        let refunded = || self.refunds.iter().map(|told| told.order.time_ms).max();
-        let since = self.purchase.as_ref().map(|told| told.order.time_ms).or_else(refunded);
+        let others = || self.refunds.iter().chain(&self.touches).map(|told| told.order.time_ms).max();
+        let since = self.purchase.as_ref().map(|told| told.order.time_ms).or_else(others);
         since.unwrap_or(0).saturating_add(ORDER_RETENTION_MS)
     }
 
@@ -83,8 +85,9 @@ impl Order {
 
     /// Bytes held, beyond this struct.
     pub fn bytes(&self) -> usize {
-        let bodies = self.purchase.iter().chain(&self.refunds).map(|told| 16 + told.body.len()).sum::<usize>();
-        bodies + self.refunds.capacity() * size_of::<Told>()
+        let told = self.purchase.iter().chain(&self.refunds).chain(&self.touches);
+        let bodies = told.map(|told| 16 + told.body.len()).sum::<usize>();
+        bodies + (self.refunds.capacity() + self.touches.capacity()) * size_of::<Told>()
     }
 }
 

@@ -1,5 +1,7 @@
 //! Against a naive oracle: of each order and refund the latest telling holds, whatever came when.
 
+mod touches;
+
 use std::collections::BTreeMap;
 
 use millstream_schemas::input::Reason;
