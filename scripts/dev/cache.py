@@ -55,7 +55,7 @@ def _locked(name: str) -> Iterator[None]:
         yield
 
 
-def _once(name: str, make: Callable[[Path], None]) -> Path:
+def once(name: str, make: Callable[[Path], None]) -> Path:
     """The cache folder `name`, filled by `make` the first time."""
     path = root() / name
     stamp = path / ".complete"
@@ -68,7 +68,8 @@ def _once(name: str, make: Callable[[Path], None]) -> Path:
     return path
 
 
-def _run(command: list[str], what: str) -> None:
+def run(command: list[str], what: str) -> None:
+    """Runs a command to its end; `Missing` with its last lines where it fails."""
     try:
         done = subprocess.run(
             command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=DOWNLOAD_LIMIT_S, check=False
@@ -92,12 +93,12 @@ def python_environment(name: str, requirements: tuple[str, ...]) -> Path:
         note(f"installing {name} for Python {sys.version_info[0]}.{sys.version_info[1]} into {path}")
         wanted = path / "requirements.txt"
         wanted.write_text(text, encoding="utf-8")
-        _run([sys.executable, "-m", "venv", str(path / "venv")], "making a virtual environment (package python3-venv)")
+        run([sys.executable, "-m", "venv", str(path / "venv")], "making a virtual environment (package python3-venv)")
         python = str(path / "venv" / "bin" / "python")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
-        _run([*pip, "--requirement", str(wanted)], f"pip install of {name}")
+        run([*pip, "--requirement", str(wanted)], f"pip install of {name}")
 
-    return _once(f"python-{name}-{key}", make) / "venv" / "bin" / "python"
+    return once(f"python-{name}-{key}", make) / "venv" / "bin" / "python"
 
 
 def maven_artifacts(name: str, version: str) -> Path:
@@ -108,7 +109,7 @@ def maven_artifacts(name: str, version: str) -> Path:
         note(f"downloading {name} {version} into {path}")
         pom = path / "pom.xml"  # a copy, because Maven writes beside its project file
         shutil.copyfile(MAVEN_FILES / f"{name}.xml", pom)
-        _run(
+        run(
             [mvn, "-q", "-B", "-f", str(pom), pins.MAVEN_COPY_GOAL, f"-DoutputDirectory={path}"], f"download of {name}"
         )
         for archive in path.glob("*.tar.gz"):
@@ -118,7 +119,7 @@ def maven_artifacts(name: str, version: str) -> Path:
                 tar.extractall(path)
             archive.unlink()
 
-    return _once(f"{name}-{version}", make)
+    return once(f"{name}-{version}", make)
 
 
 def java(minimum: int, why: str) -> str:

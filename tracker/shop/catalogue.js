@@ -2,6 +2,15 @@
 
 const CURRENCY = "EUR";
 
+/** The visitor's language; some browsers name one that their own formatters refuse. */
+export const LANGUAGE = (() => {
+  try {
+    return Intl.getCanonicalLocales(navigator.language)[0];
+  } catch {
+    return "en";
+  }
+})();
+
 /** [id, name, category, brand, price in cents, hue, description, picture] */
 const ROWS = [
   ["mug", "Stoneware mug", "kitchen", "Heron", 1490, 28, "Holds 30 cl of coffee, warm for as long as you forget it.",
@@ -40,7 +49,7 @@ export const CATEGORIES = ["kitchen", "home", "garden", "desk"];
 export const find = (id) => PRODUCTS.find((product) => product.id === id);
 
 export const money = (cents) =>
-  new Intl.NumberFormat(navigator.language, { style: "currency", currency: CURRENCY }).format(cents / 100);
+  new Intl.NumberFormat(LANGUAGE, { style: "currency", currency: CURRENCY }).format(cents / 100);
 
 /** Its picture, as SVG text. */
 export const picture = (product) =>

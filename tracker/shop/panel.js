@@ -1,15 +1,18 @@
 /** The panel beside the shop: what is pushed of this visitor and of the stream, in words and pictures. */
 
+import { LANGUAGE } from "./catalogue.js";
+
 const token = document.querySelector('meta[name="millstream-read-token"]').content;
 const at = (id) => document.getElementById(id);
 
 // ---------------------------------------------------------------- words
-const number = (value) => new Intl.NumberFormat(navigator.language).format(value);
+const number = (value) => new Intl.NumberFormat(LANGUAGE).format(value);
 const minor = (amount, currency) =>
-  new Intl.NumberFormat(navigator.language, { style: "currency", currency: currency || "EUR" }).format(amount / 100);
-const time = (ms) => new Date(ms).toLocaleTimeString(navigator.language, { hour: "2-digit", minute: "2-digit" });
+  new Intl.NumberFormat(LANGUAGE, { style: "currency", currency: currency || "EUR" }).format(amount / 100);
+const time = (ms) => new Date(ms).toLocaleTimeString(LANGUAGE, { hour: "2-digit", minute: "2-digit" });
 const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 const span = (ms) => (ms < 60000 ? `${Math.round(ms / 1000)} s` : `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`);
+const share = (p) => `${p > 0 && p < 0.01 ? "<1" : Math.round(p * 100)} %`;
 const words = (name) => name.replaceAll("_", " ");
 
 const DEPTH = ["elsewhere", "on a page", "at a list or search", "at a product", "at the cart", "in the checkout", "at a purchase"];
@@ -18,7 +21,7 @@ const DEPTH = ["elsewhere", "on a page", "at a list or search", "at a product", 
 const REASONS = {
   events: (session) => `${counted(session.events, "event", "events")} so far`,
   page_views: (session) => `You have seen ${counted(session.page_views, "page", "pages")}`,
-  product_views: (session) => `You have looked at products ${counted(session.product_views, "time", "times")}`,
+  product_views: (session) => `You have opened ${counted(session.product_views, "product page", "product pages")}`,
   list_views: () => "You have looked through lists",
   searches: (session) => `You have searched ${counted(session.searches, "time", "times")}`,
   cart_adds: (session) => `You have put ${counted(session.cart_adds, "thing", "things")} into the cart`,
@@ -100,7 +103,7 @@ let device;
 
 const showVisitor = ({ session, score, profile }) => {
   const p = score ? score.p_purchase : undefined;
-  const percent = p === undefined ? "–" : `${p > 0 && p < 0.01 ? "<1" : Math.round(p * 100)} %`;
+  const percent = p === undefined ? "–" : share(p);
   at("gauge-arc").setAttribute("stroke-dasharray", `${((p || 0) * 100).toFixed(1)} 100`);
   at("gauge-value").textContent = p === undefined ? "No score yet" : percent;
   at("gauge-value").classList.toggle("none", p === undefined);
@@ -110,6 +113,9 @@ const showVisitor = ({ session, score, profile }) => {
   at("model").textContent = !score ? "" : score.role === "fallback"
     ? "Scored by rules: a ranking, not a probability. No model is promoted yet."
     : `Scored by ${score.model} ${score.model_version}: a calibrated probability.`;
+  const week = score && score.p_purchase_7d;
+  at("week").textContent = typeof week === "number" ? `Within seven days: ${share(week)}` : "";
+  at("h-score").textContent = session && session.purchases ? "You bought in this visit" : "Will you buy in this visit?";
   facts(at("session"), SESSION, session, "No session yet. It begins with your first event.");
   facts(at("profile"), PROFILE, profile, "No profile yet. It is made when you order, or when a session has ended.");
   if (score && score.source_event !== shownEvent) {
@@ -187,7 +193,7 @@ const showStream = (figures) => {
   const { p50, p99 } = figures.latency_ms;
   const revenue = Object.entries(figures.revenue_minor).map(([currency, sum]) => minor(sum, currency));
   at("stream").replaceChildren(
-    tile("Events a second", number(figures.events_per_s)),
+    tile("Events/s", number(figures.events_per_s)),
     tile("To score, p50", ms(p50)),
     tile("To score, p99", ms(p99)),
     tile("Sessions open", number(figures.sessions_open)),
@@ -280,5 +286,6 @@ export const startPanel = () => {
   }
   const chosen = keptChoice();
   if (chosen !== undefined) showChoice(chosen);
-  if (!sources.length) connect();
+  // The tracker may have begun before this page listened.
+  follow(window.millstream.ids ? window.millstream.ids().device : undefined);
 };

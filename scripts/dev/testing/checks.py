@@ -11,6 +11,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from .. import browser as browsers
 from .. import cache
 from . import process
 from .cargo_output import CargoOutput
@@ -19,6 +20,7 @@ from .tally import Tally
 ROOT = Path(__file__).resolve().parents[3]
 EVERYTHING = ["--workspace"]
 PYTHON_TESTS = ROOT / "tests" / "python"
+BROWSER_TESTS = ROOT / "tracker" / "tests"
 
 
 class Workspace:
@@ -126,18 +128,38 @@ def python(servers: dict[str, str]) -> Tally:
         interpreter = python_environment()
     except cache.Missing as missing:
         tally.skipped.append(f"Python's Kafka client: {missing}")
+    tally.add(_unittests(interpreter, PYTHON_TESTS, servers))
+    return tally
+
+
+def browser(workspace: Workspace) -> Tally:
+    """The tracker in a real browser; without one, the tests that need it skip themselves."""
+    tally = Tally()
+    interpreter, environment = Path(sys.executable), {}
+    try:
+        environment = browsers.browser().exports()
+        interpreter = browsers.python()
+    except cache.Missing as missing:
+        tally.skipped.append(f"browser: {missing}")
+    if workspace.binary.exists():
+        environment["MILLSTREAM_BIN"] = str(workspace.binary)
+    tally.add(_unittests(interpreter, BROWSER_TESTS, environment))
+    return tally
+
+
+def _unittests(interpreter: Path, tests: Path, variables: dict[str, str]) -> Tally:
+    """The tests of a folder, under a Python of their own."""
     with tempfile.TemporaryDirectory(prefix="millstream-test-") as folder:
         out = Path(folder) / "outcome.json"
-        environment = {**servers, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [str(interpreter), "-m", "dev.testing.unittest_json", str(PYTHON_TESTS), str(out)]
+        environment = {**variables, "PYTHONPATH": str(ROOT / "scripts"), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [str(interpreter), "-m", "dev.testing.unittest_json", str(tests), str(out)]
         code = process.run(command, ROOT, environment)
         outcome = Tally()
         with contextlib.suppress(OSError, ValueError):
             outcome = Tally(**json.loads(out.read_text(encoding="utf-8")))
         if code != 0 and not outcome.failed:
-            outcome.failed.append(f"the Python tests ended with exit code {code}")
-    tally.add(outcome)
-    return tally
+            outcome.failed.append(f"the tests of {tests.name} in {tests.parent.name} ended with exit code {code}")
+    return outcome
 
 
 def default_target_directory() -> None:
