@@ -63,6 +63,12 @@ fn revisions_and_retractions() {
 }
 
 #[test]
+fn attribution_views() {
+    let Some(database) = Database::new("attribution_views") else { return };
+    scenarios::attribution_views(&database);
+}
+
+#[test]
 fn equal_revisions_are_one_row() {
     let Some(database) = Database::new("equal_revisions_are_one_row") else { return };
     scenarios::equal_revisions_are_one_row(&database);

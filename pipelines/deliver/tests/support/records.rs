@@ -1,6 +1,6 @@
 //! Records for tests.
 
-use millstream_schemas::{Decimal, Event, Id, Line, Order, Propensity, Session, Watermark};
+use millstream_schemas::{Attribution, Decimal, Event, Id, Line, Order, Propensity, Session, Watermark};
 
 pub const SITE: &str = "shop";
 pub const TIME: i64 = 1_571_400_000_123;
@@ -142,6 +142,58 @@ pub fn score(name: &str, revision: i64, p_purchase: f64) -> Vec<u8> {
     };
     let mut out = Vec::new();
     score.encode_framed(Propensity::ID, &mut out);
+    out
+}
+
+/// What one model credits to one touch of an order; the touch is named by its channel.
+pub fn credit(order_id: &str, model: &str, channel: &str, weight: f64, gross_minor: i64, refunded_minor: i64) -> Vec<u8> {
+    let credit = Attribution {
+        site: SITE,
+        order_id,
+        model,
+        touch_id: Id::of(&[b"touch", channel.as_bytes()]),
+        revision: 1,
+        event_time: TIME,
+        consent: 15,
+        channel,
+        utm_campaign: (channel == "paid_search").then_some("autumn"),
+        touch_kind: "session",
+        touched_at: TIME,
+        ordered_at: TIME,
+        position: 1,
+        touches: 2,
+        weight,
+        currency: "EUR",
+        gross_minor,
+        refunded_minor,
+        credited_minor: gross_minor - refunded_minor,
+        ..Attribution::default()
+    };
+    let mut out = Vec::new();
+    credit.encode_framed(Attribution::ID, &mut out);
+    out
+}
+
+/// Money spent on a channel, some days after the others.
+pub fn spend(id: &str, channel: &str, campaign: Option<&str>, days: i64, amount_minor: i64) -> Vec<u8> {
+    let event = Event {
+        site: SITE,
+        event_id: id,
+        event_type: "spend",
+        event_time: TIME + days * 86_400_000,
+        received_at: TIME,
+        time_quality: "trusted",
+        consent: 15,
+        origin: "import",
+        channel: "none",
+        spend_channel: Some(channel),
+        spend_campaign: campaign,
+        currency: Some("EUR"),
+        amount_minor: Some(amount_minor),
+        ..Event::default()
+    };
+    let mut out = Vec::new();
+    event.encode_framed(Event::ID, &mut out);
     out
 }
 

@@ -4,7 +4,7 @@ use millstream_deliver::{DeliverError, Intent};
 use millstream_schemas::{Rejected, frame, purposes};
 use millstream_transports::Fault;
 
-use super::records::{SITE, event, full_event, order, score, session, session_id, watermark};
+use super::records::{SITE, credit, event, full_event, order, score, session, session_id, spend, watermark};
 use super::world::{Put, World};
 use super::{Engine, Trouble, Troubled};
 
@@ -45,6 +45,63 @@ pub fn revisions_and_retractions(engine: &impl Engine) {
     // Every row says where it stands in the log, and no two stand at the same place.
     let places = "SELECT count(*) FROM (SELECT DISTINCT log_partition, log_offset FROM sessions) AS places";
     assert_eq!(engine.number(places), 7);
+}
+
+/// Credits of all models stand side by side, and beside what was spent.
+pub fn attribution_views(engine: &impl Engine) {
+    let world = World::new();
+    let mut records = vec![
+        ("attribution", 0, credit("o1", "first", "email", 1.0, 1_000, 400)),
+        ("attribution", 0, credit("o1", "last", "paid_search", 1.0, 1_000, 400)),
+        ("attribution", 1, credit("o1", "linear", "email", 0.5, 500, 200)),
+        ("attribution", 1, credit("o1", "linear", "paid_search", 0.5, 500, 200)),
+        ("events", 0, spend("s1", "paid_search", Some("autumn"), 0, 100)),
+        ("events", 0, spend("s2", "paid_search", None, 1, 50)),
+        // Without a credit, and the month after.
+        ("events", 1, spend("s3", "display", None, 20, 70)),
+        ("events", 1, event("no spend", 15)),
+    ];
+    for model in ["last_non_direct", "time_decay", "position"] {
+        records.push(("attribution", 0, credit("o1", model, "email", 1.0, 1_000, 400)));
+    }
+    world.append(&records);
+    world.deliver(engine.sink());
+    let row = |texts: &[&str]| texts.iter().map(|&text| (text != "-").then(|| text.to_owned())).collect::<Vec<_>>();
+    let whole = |column: &str| format!("CAST(round({column} * 100) AS INT) AS {column}_100");
+    let by_model = format!(
+        "SELECT channel, day, first_minor, last_minor, last_non_direct_minor, linear_minor, time_decay_minor, \
+         position_minor, {}, {} FROM attribution_by_model ORDER BY channel",
+        whole("last_orders"),
+        whole("linear_orders")
+    );
+    let expected = [
+        row(&["email", "2019-10-18", "600", "0", "600", "300", "600", "600", "0", "50"]),
+        row(&["paid_search", "2019-10-18", "0", "600", "0", "300", "0", "0", "100", "50"]),
+    ];
+    assert_eq!(engine.rows(&by_model), expected);
+    let finest = "SELECT channel, campaign, day, spend_minor, credited_minor FROM spend_and_credits \
+                  WHERE model = 'linear' ORDER BY channel, campaign, day";
+    let expected = [
+        row(&["display", "", "2019-11-07", "70", "0"]),
+        row(&["email", "", "2019-10-18", "0", "300"]),
+        row(&["paid_search", "", "2019-10-19", "50", "0"]),
+        row(&["paid_search", "autumn", "2019-10-18", "100", "300"]),
+    ];
+    assert_eq!(engine.rows(finest), expected);
+    let roas = format!(
+        "SELECT channel, model, month, spend_minor, credited_minor, {} FROM roas \
+         WHERE model IN ('first', 'linear') ORDER BY channel, model",
+        whole("roas")
+    );
+    let expected = [
+        row(&["display", "first", "2019-11-01", "70", "0", "0"]),
+        row(&["display", "linear", "2019-11-01", "70", "0", "0"]),
+        row(&["email", "first", "2019-10-01", "0", "600", "-"]),
+        row(&["email", "linear", "2019-10-01", "0", "300", "-"]),
+        row(&["paid_search", "first", "2019-10-01", "150", "0", "0"]),
+        row(&["paid_search", "linear", "2019-10-01", "150", "300", "200"]),
+    ];
+    assert_eq!(engine.rows(&roas), expected);
 }
 
 /// Every type arrives as it was sent, at its limits too.

@@ -9,6 +9,11 @@ fn revisions_and_retractions() {
 }
 
 #[test]
+fn attribution_views() {
+    scenarios::attribution_views(&Folder::new());
+}
+
+#[test]
 fn equal_revisions_are_one_row() {
     scenarios::equal_revisions_are_one_row(&Folder::new());
 }
