@@ -147,8 +147,11 @@ const tile = (label, value) => {
 
 const ms = (value) => (value === null ? "–" : `${number(value)} ms`);
 
+/** `credited`: sums by currency, model and channel. Currencies do not add up; the one with most credits is shown. */
 const showCredits = (credited) => {
-  const models = Object.entries(credited || {}).filter(([, channels]) => Object.keys(channels).length);
+  const size = (models) => Object.values(models).flatMap(Object.values).reduce((sum, part) => sum + Math.abs(part), 0);
+  const [currency, chosen] = Object.entries(credited).sort((a, b) => size(b[1]) - size(a[1]))[0] || [];
+  const models = Object.entries(chosen || {}).filter(([, channels]) => Object.keys(channels).length);
   if (!models.length) {
     at("credits").replaceChildren(element("p", "No credits yet. An order gives each way that led to it its share.", "empty"));
     return;
@@ -168,7 +171,7 @@ const showCredits = (credited) => {
     for (const name of parts) {
       const part = element("span", undefined, colour(name));
       part.style.setProperty("flex-grow", channels[name] / whole);
-      part.title = `${words(name)}: ${minor(channels[name])}`;
+      part.title = `${words(name)}: ${minor(channels[name], currency)}`;
       bar.append(part);
     }
     row.append(element("span", words(model), "bar-name"), bar);

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 try:
-    from playwright.sync_api import Browser, BrowserContext, Page, Playwright, sync_playwright
+    from playwright.sync_api import Browser, BrowserContext, Playwright, sync_playwright
 except ImportError:  # scripts/test says so, and every test skips
     sync_playwright = None
 
@@ -204,6 +204,11 @@ class BrowserTest(unittest.TestCase):
         return context
 
 
-def tracked(page: Page) -> None:
+def holds(page: Any, expression: str, what: str, argument: Any = None) -> None:
+    """Waits until an expression is true in a page (or frame). Asked from here: the page's policy forbids it to evaluate text."""
+    until(what, lambda: page.wait_for_timeout(20) or page.evaluate(expression, argument))
+
+
+def tracked(page: Any) -> None:
     """Waits until the tracker runs in the page."""
-    page.wait_for_function("window.millstream && !Array.isArray(window.millstream)")
+    holds(page, "!!window.millstream && !Array.isArray(window.millstream)", "the tracker")

@@ -403,7 +403,7 @@ class Served(BrowserTest):
         page = self.profile().new_page()
         page.goto(self.shop.url + "/sandbox")
         frame = until("the frame", lambda: next((f for f in page.frames if f.url.endswith("/inside")), None))
-        frame.wait_for_function("window.millstream && millstream.track")
+        tracked(frame)
         frame.evaluate("millstream.track('list_view')")
         ids = frame.evaluate("millstream.ids()")
         rows = self.arrived(ids["device"], 2)

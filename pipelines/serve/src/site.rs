@@ -37,12 +37,15 @@ struct Order {
 
 #[derive(Clone, PartialEq)]
 struct Credit {
+    currency: Box<str>,
     model: Box<str>,
     channel: Box<str>,
     credited_minor: i64,
 }
 
+/// Order, model, touch.
 type CreditKey = (Box<str>, Box<str>, Id);
+type Sums = BTreeMap<Box<str>, i64>;
 
 /// Which revisions a visitor's picture was made of: another one, another picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -63,9 +66,10 @@ pub(crate) struct SiteViews {
     devices: HashMap<Box<str>, Vec<Id>>,
     open: u64,
     conversions: u64,
-    revenue_minor: BTreeMap<Box<str>, i64>,
-    /// By model, by channel.
-    credited_minor: BTreeMap<Box<str>, BTreeMap<Box<str>, i64>>,
+    /// By currency.
+    revenue_minor: Sums,
+    /// By currency, by model, by channel.
+    credited_minor: BTreeMap<Box<str>, BTreeMap<Box<str>, Sums>>,
 }
 
 impl SiteViews {
@@ -194,10 +198,19 @@ impl SiteViews {
     }
 
     fn credit(&mut self, framed: &Framed<'_>) -> Result<(), DecodeError> {
-        let [order, model, touch, revision, retracted, channel, credited] =
-            framed.fields(["order_id", "model", "touch_id", "revision", "retracted", "channel", "credited_minor"])?;
+        let [order, model, touch, revision, retracted, currency, channel, credited] = framed.fields([
+            "order_id",
+            "model",
+            "touch_id",
+            "revision",
+            "retracted",
+            "currency",
+            "channel",
+            "credited_minor",
+        ])?;
         let model: Box<str> = text(&model).into();
         let credit = (!is_true(&retracted)).then(|| Credit {
+            currency: text(&currency).into(),
             model: model.clone(),
             channel: text(&channel).into(),
             credited_minor: long(&credited),
@@ -209,7 +222,8 @@ impl SiteViews {
         }
         for (credit, sign) in [(applied.replaced, -1), (credit, 1), (applied.forgotten.map(|(_, credit)| credit), -1)] {
             let Some(credit) = credit else { continue };
-            let sum = self.credited_minor.entry(credit.model).or_default().entry(credit.channel).or_default();
+            let models = self.credited_minor.entry(credit.currency).or_default();
+            let sum = models.entry(credit.model).or_default().entry(credit.channel).or_default();
             *sum = sum.saturating_add(credit.credited_minor.saturating_mul(sign));
         }
         Ok(())
@@ -259,13 +273,16 @@ impl SiteViews {
             "sessions_open": self.open,
             "conversions": self.conversions,
             "revenue_minor": nonzero(&self.revenue_minor),
-            "credited_minor": self.credited_minor.iter().map(|(model, channels)| (model.to_string(), nonzero(channels)))
-                .collect::<serde_json::Map<_, _>>(),
+            "credited_minor": named(&self.credited_minor, |models| named(models, nonzero)),
         })
     }
 }
 
-fn nonzero(sums: &BTreeMap<Box<str>, i64>) -> Json {
+fn named<V>(map: &BTreeMap<Box<str>, V>, to_json: impl Fn(&V) -> Json) -> Json {
+    map.iter().map(|(name, value)| (name.to_string(), to_json(value))).collect()
+}
+
+fn nonzero(sums: &Sums) -> Json {
     sums.iter().filter(|(_, sum)| **sum != 0).map(|(name, sum)| (name.to_string(), Json::from(*sum))).collect()
 }
 

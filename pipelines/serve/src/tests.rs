@@ -11,7 +11,7 @@ use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
 use millstream_runtime::{Clock, SystemClock};
-use millstream_schemas::{Event, Id, Order, Propensity, SchemaIds, Session, by_name};
+use millstream_schemas::{Attribution, Event, Id, Order, Profile, Propensity, SchemaIds, Session};
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Append, Retention, TopicSpec, Transport};
 use serde_json::Value;
@@ -191,13 +191,45 @@ fn views_are_bounded_and_totals_are_of_what_is_kept() {
     assert_ne!(visitor(&live, "d-99")["session"], Value::Null);
 }
 
-#[test]
-fn credits_add_up_by_model_and_channel_where_the_record_exists() {
-    let Some(schema) = by_name("attribution") else { return };
-    let names: Vec<&str> = schema.fields.iter().map(|field| field.name).collect();
-    for name in ["order_id", "model", "touch_id", "revision", "retracted", "channel", "credited_minor"] {
-        assert!(names.contains(&name), "the record `attribution` has no field {name} any more");
+fn credit(touch: u128, revision: i64, channel: &'static str, credited_minor: i64) -> Attribution<'static> {
+    Attribution {
+        site: "shop",
+        order_id: "A",
+        model: "linear",
+        touch_id: Id(touch),
+        revision,
+        channel,
+        currency: "EUR",
+        credited_minor,
+        ..Attribution::default()
     }
+}
+
+#[test]
+fn credits_that_move_are_counted_where_they_are_now() {
+    let live = live();
+    take(&live, &frame!(Attribution, credit(1, 1, "email", 1_000)));
+    assert_eq!(live.figures("shop")["credited_minor"], serde_json::json!({ "EUR": { "linear": { "email": 1_000 } } }));
+    // A late touch: the order is shared now, and a third touch that had been there has ceased.
+    take(&live, &frame!(Attribution, Attribution { retracted: true, ..credit(3, 2, "direct", 0) }));
+    take(&live, &frame!(Attribution, credit(1, 2, "email", 500)));
+    take(&live, &frame!(Attribution, credit(2, 2, "organic", 500)));
+    take(&live, &frame!(Attribution, credit(3, 1, "direct", 333)));
+    let shared = serde_json::json!({ "EUR": { "linear": { "email": 500, "organic": 500 } } });
+    assert_eq!(live.figures("shop")["credited_minor"], shared);
+}
+
+#[test]
+fn the_profile_is_that_of_the_sessions_person() {
+    let live = live();
+    let profile =
+        Profile { site: "shop", person: Id(70), revision: 1, consent: ALL_PURPOSES, orders: 2, ..Profile::default() };
+    take(&live, &frame!(Profile, profile));
+    assert_eq!(visitor(&live, "d-1")["profile"], Value::Null);
+    take(&live, &frame!(Session, session(1)));
+    assert_eq!(visitor(&live, "d-1")["profile"]["orders"], 2);
+    take(&live, &frame!(Session, Session { person: Id(71), ..session(2) }));
+    assert_eq!(visitor(&live, "d-1")["profile"], Value::Null, "the session is somebody else's now");
 }
 
 #[test]
