@@ -1,5 +1,6 @@
 //! What the demo is made of: simulated time, traffic through the real collector, and a summary.
 
+pub mod attribution;
 pub mod clock;
 pub mod folder;
 pub mod latency;

@@ -1,61 +1,151 @@
-//! How well a score ranks, beside the base rate.
+//! How good the scores were, beside the base rate and beside the heuristic on the same sessions.
 
-/// A score and what then happened.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Scored {
-    /// The score.
-    pub score: f64,
-    /// Whether the session bought afterwards.
-    pub bought: bool,
+use std::collections::BTreeMap;
+
+use millstream_operators::core::EventKind;
+use millstream_operators::propensity::Activity;
+use millstream_schemas::Event;
+use millstream_scoring::evaluation::{Evaluation, Outcome, evaluate};
+use millstream_scoring::{Heuristic, Scorer};
+use millstream_warehouse::Warehouse;
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Scores are judged at the first one that has seen this many events of its session.
+pub const JUDGED_AFTER_EVENTS: i64 = 3;
+
+/// What a set of scores is worth.
+#[derive(Debug, Serialize)]
+pub struct Worth {
+    /// Area under the ROC curve; ½ is guessing.
+    pub auc: f64,
+    /// Average precision; the base rate is guessing.
+    pub average_precision: f64,
+    /// Mean of −ln of the probability given to what happened.
+    pub log_loss: f64,
+    /// Expected calibration error, ten bins with equally many sessions.
+    pub ece: f64,
 }
 
-/// Area under the ROC curve by ranks, ties counted half (Mann–Whitney U / (positives × negatives)). `None` where one class is empty.
-pub fn auc(scored: &[Scored]) -> Option<f64> {
-    let mut sorted = scored.to_vec();
-    sorted.sort_by(|a, b| a.score.total_cmp(&b.score));
-    let positives = sorted.iter().filter(|one| one.bought).count() as f64;
-    let negatives = sorted.len() as f64 - positives;
-    if positives == 0.0 || negatives == 0.0 {
-        return None;
+impl Worth {
+    fn of(evaluation: &Evaluation) -> Self {
+        Self {
+            auc: evaluation.auc,
+            average_precision: evaluation.average_precision,
+            log_loss: evaluation.log_loss,
+            ece: evaluation.ece,
+        }
     }
-    let mut rank_sum = 0.0;
-    let mut start = 0;
-    while start < sorted.len() {
-        let ties = sorted[start..].iter().take_while(|one| one.score == sorted[start].score).count();
-        let rank = start as f64 + (ties as f64 + 1.0) / 2.0;
-        rank_sum += rank * sorted[start..start + ties].iter().filter(|one| one.bought).count() as f64;
-        start += ties;
-    }
-    Some((rank_sum - positives * (positives + 1.0) / 2.0) / (positives * negatives))
 }
 
-/// Share of those that bought.
-pub fn base_rate(scored: &[Scored]) -> Option<f64> {
-    let bought = scored.iter().filter(|one| one.bought).count();
-    (!scored.is_empty()).then(|| bought as f64 / scored.len() as f64)
+/// The model's worth and that of what it has to beat.
+#[derive(Debug, Serialize)]
+pub struct Quality {
+    /// Sessions judged: those with a score after three events that had not bought by then.
+    pub sessions: usize,
+    /// Share of them that bought.
+    pub base_rate: f64,
+    /// The log-loss of always saying the base rate.
+    pub base_log_loss: f64,
+    /// The scores as they were committed.
+    pub model: Worth,
+    /// The labelled heuristic, computed for the same events of the same sessions.
+    pub heuristic: Worth,
 }
 
-#[cfg(test)]
-mod tests {
-    use super::{Scored, auc, base_rate};
+/// One judged score.
+struct Judged {
+    p: f64,
+    bought: bool,
+    source: String,
+    started_at_ms: i64,
+    /// Place in the log of the event that caused the score: what comes later in it had not been seen.
+    log_offset: i64,
+}
 
-    fn of(pairs: &[(f64, bool)]) -> Vec<Scored> {
-        pairs.iter().map(|&(score, bought)| Scored { score, bought }).collect()
-    }
+/// Judges the committed scores; `None` where none or all of the sessions bought.
+///
+/// # Errors
+/// Where a query fails.
+pub fn read(warehouse: &Warehouse) -> Result<Option<Quality>, Failure> {
+    let judged = judged(warehouse)?;
+    let events = informative_events(warehouse)?;
+    let outcome = |p: f64, one: &Judged| Outcome { p, happened: one.bought };
+    let by_model: Vec<Outcome> = judged.iter().map(|one| outcome(one.p, one)).collect();
+    let by_rules: Vec<Outcome> = judged.iter().map(|one| outcome(heuristic(one, &events), one)).collect();
+    let (Some(model), Some(heuristic)) = (evaluate(&by_model), evaluate(&by_rules)) else { return Ok(None) };
+    Ok(Some(Quality {
+        sessions: model.rows,
+        base_rate: model.base_rate,
+        base_log_loss: model.base_log_loss,
+        model: Worth::of(&model),
+        heuristic: Worth::of(&heuristic),
+    }))
+}
 
-    #[test]
-    fn auc_counts_ordered_pairs_and_half_the_ties() {
-        assert_eq!(auc(&of(&[(0.1, false), (0.9, true)])), Some(1.0));
-        assert_eq!(auc(&of(&[(0.9, false), (0.1, true)])), Some(0.0));
-        assert_eq!(auc(&of(&[(0.5, false), (0.5, true)])), Some(0.5));
-        // Pairs (positive, negative): .8>.4, .8>.5, .4=.4, .4<.5: 2.5 of 4.
-        assert_eq!(auc(&of(&[(0.4, false), (0.5, false), (0.8, true), (0.4, true)])), Some(0.625));
-        assert_eq!(auc(&of(&[(0.4, false)])), None);
-    }
+/// Each session's first score after three events, unless it had bought by then, and whether it bought.
+fn judged(warehouse: &Warehouse) -> Result<Vec<Judged>, Failure> {
+    let sql = format!(
+        "with ranked as (
+           select p.site, p.session_id, p.p_purchase, p.source_event,
+                  row_number() over (partition by p.site, p.session_id order by p.revision) as place
+           from scores_propensity p where p.events_seen >= {JUDGED_AFTER_EVENTS} and not p.retracted)
+         select r.p_purchase, s.purchases > 0, s.source, cast(s.started_at as bigint), cast(e.log_offset as bigint)
+         from ranked r
+         join sessions_current s on s.site = r.site and s.session_id = r.session_id
+         join events e on e.site = r.site and e.event_id = r.source_event
+         where r.place = 1
+           and not exists (select 1 from events b where b.site = s.site and b.source = s.source and b.event_type = 'purchase'
+                           and b.event_time >= s.started_at and b.event_time <= e.event_time)"
+    );
+    let rows = warehouse.rows(&sql)?;
+    Ok(rows.iter().filter_map(|row| judged_row(row)).collect())
+}
 
-    #[test]
-    fn base_rate_is_the_share_of_buyers() {
-        assert_eq!(base_rate(&of(&[(0.4, false), (0.5, true)])), Some(0.5));
-        assert_eq!(base_rate(&[]), None);
+fn judged_row(row: &[Option<String>]) -> Option<Judged> {
+    let text = |at: usize| row.get(at)?.as_deref();
+    Some(Judged {
+        p: text(0)?.parse().ok()?,
+        bought: text(1)? == "true",
+        source: text(2)?.to_owned(),
+        started_at_ms: text(3)?.parse().ok()?,
+        log_offset: text(4)?.parse().ok()?,
+    })
+}
+
+/// What the heuristic looks at of one event.
+struct Informative {
+    log_offset: i64,
+    time_ms: i64,
+    event_type: String,
+    consent: i32,
+}
+
+fn informative_events(warehouse: &Warehouse) -> Result<BTreeMap<String, Vec<Informative>>, Failure> {
+    let sql = "select source, cast(log_offset as bigint), cast(event_time as bigint), event_type, consent from events
+               where source is not null";
+    let mut by_source: BTreeMap<String, Vec<Informative>> = BTreeMap::new();
+    for row in warehouse.rows(sql)? {
+        if let [Some(source), Some(offset), Some(time), Some(event_type), Some(consent)] = row.as_slice()
+            && let (Ok(log_offset), Ok(time_ms), Ok(consent)) = (offset.parse(), time.parse(), consent.parse())
+        {
+            let event = Informative { log_offset, time_ms, event_type: event_type.clone(), consent };
+            by_source.entry(source.clone()).or_default().push(event);
+        }
     }
+    Ok(by_source)
+}
+
+/// The heuristic's score by the operators' own feature code, from the same events that the judged score had seen.
+fn heuristic(one: &Judged, events: &BTreeMap<String, Vec<Informative>>) -> f64 {
+    let mut activity = Activity::default();
+    for seen in events.get(&one.source).into_iter().flatten() {
+        if seen.log_offset <= one.log_offset && seen.time_ms >= one.started_at_ms {
+            let Informative { time_ms, event_type, consent, .. } = seen;
+            let event = Event { event_type, event_time: *time_ms, consent: *consent, ..Event::default() };
+            activity.add(&event, EventKind::of(event_type));
+        }
+    }
+    Heuristic.score(&activity.features(None)).p
 }

@@ -5,13 +5,11 @@ use millstream_simulator::Totals;
 use millstream_warehouse::Warehouse;
 use serde::Serialize;
 
+use crate::demo::attribution::{self, ChannelCredit};
 use crate::demo::latency::quantile;
-use crate::demo::quality::{Scored, auc, base_rate};
+use crate::demo::quality::{self, JUDGED_AFTER_EVENTS, Quality};
 use crate::demo::traffic::Sent;
 use crate::error::Failure;
-
-/// Scores are judged at the first one that has seen this many events of its session.
-const JUDGED_AFTER_EVENTS: u32 = 3;
 
 /// Rejected events of one reason.
 #[derive(Debug, Serialize)]
@@ -110,12 +108,16 @@ pub struct Summary {
     pub truth: Truth,
     /// Sessions with a score.
     pub scored_sessions: u64,
-    /// AUC of the heuristic's score after three events, for sessions that had not bought by then.
+    /// AUC of the scores after three events, for sessions that had not bought by then.
     pub auc: Option<f64>,
     /// Share of those sessions that bought.
     pub base_rate: Option<f64>,
-    /// Which model scored.
+    /// Which model scored them.
     pub model: String,
+    /// The scores' worth in full, beside the base rate and the heuristic.
+    pub quality: Option<Quality>,
+    /// Revenue by channel: what each model credits, beside the truth.
+    pub attribution: Vec<ChannelCredit>,
     /// What was refused, by reason.
     pub rejected: Vec<Rejects>,
     /// From request to committed score.
@@ -134,7 +136,7 @@ pub fn read(warehouse: &Warehouse, sent: &Sent, dropped: Dropped) -> Result<Summ
         let text = rows.first().and_then(|row| row.first()).and_then(Option::as_deref).unwrap_or("0");
         text.parse().map_err(|_| Failure::new(format!("{sql}: {text:?} is not a number")))
     };
-    let scored = judged(warehouse)?;
+    let quality = quality::read(warehouse)?;
     Ok(Summary {
         sent: sent.events,
         refused_requests: sent.refused_requests,
@@ -148,9 +150,14 @@ pub fn read(warehouse: &Warehouse, sent: &Sent, dropped: Dropped) -> Result<Summ
         revenue_minor: i64::try_from(number("select coalesce(sum(amount_minor), 0) from orders_current")?)
             .unwrap_or(i64::MAX),
         scored_sessions: number("select count(*) from scores_propensity_current")?,
-        auc: auc(&scored),
-        base_rate: base_rate(&scored),
-        model: text(warehouse, "select max(model) from scores_propensity")?,
+        auc: quality.as_ref().map(|quality| quality.model.auc),
+        base_rate: quality.as_ref().map(|quality| quality.base_rate),
+        model: text(
+            warehouse,
+            "select model from scores_propensity_current group by model order by count(*) desc, model limit 1",
+        )?,
+        quality,
+        attribution: attribution::read(warehouse, &sent.truth)?,
         rejected: rejects(warehouse)?,
         latency: Latency::of(&[]),
         seconds: 0.0,
@@ -172,31 +179,6 @@ fn rejects(warehouse: &Warehouse) -> Result<Vec<Rejects>, Failure> {
         .collect())
 }
 
-/// Each session's first score after three events, unless it had bought by then, and whether it bought.
-fn judged(warehouse: &Warehouse) -> Result<Vec<Scored>, Failure> {
-    let sql = format!(
-        "with ranked as (
-           select p.site, p.session_id, p.p_purchase, p.source_event,
-                  row_number() over (partition by p.site, p.session_id order by p.revision) as place
-           from scores_propensity p where p.events_seen >= {JUDGED_AFTER_EVENTS} and not p.retracted)
-         select r.p_purchase, s.purchases > 0
-         from ranked r
-         join sessions_current s on s.site = r.site and s.session_id = r.session_id
-         join events e on e.site = r.site and e.event_id = r.source_event
-         where r.place = 1
-           and not exists (select 1 from events b where b.site = s.site and b.source = s.source and b.event_type = 'purchase'
-                           and b.event_time >= s.started_at and b.event_time <= e.event_time)"
-    );
-    let rows = warehouse.rows(&sql)?;
-    Ok(rows
-        .into_iter()
-        .filter_map(|row| match &row[..] {
-            [Some(score), Some(bought)] => Some(Scored { score: score.parse().ok()?, bought: bought == "true" }),
-            _ => None,
-        })
-        .collect())
-}
-
 impl Summary {
     /// With what could only be measured afterwards.
     pub fn with_latency(self, sorted_ms: &[f64], seconds: f64) -> Self {
@@ -205,7 +187,6 @@ impl Summary {
 
     /// The summary for people.
     pub fn to_text(&self) -> String {
-        let share = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.3}"));
         let ms = |value: Option<f64>| value.map_or("–".to_owned(), |value| format!("{value:.1} ms"));
         let mut lines = vec![
             String::new(),
@@ -226,7 +207,6 @@ impl Summary {
                 major(self.truth.revenue_minor)
             ),
             format!("  sessions scored      {:>10}   by `{}`", self.scored_sessions, self.model),
-            format!("  AUC after 3 events   {:>10}   base rate {}", share(self.auc), share(self.base_rate)),
             format!(
                 "  request → score, p50 {:>10}   p99 {} ({} events, one at a time)",
                 ms(self.latency.p50_ms),
@@ -234,6 +214,7 @@ impl Summary {
                 self.latency.probes
             ),
         ];
+        lines.extend(self.quality.iter().flat_map(quality_lines));
         for reject in &self.rejected {
             lines.push(format!("  rejected             {:>10}   {}", reject.events, reject.reason));
         }
@@ -241,9 +222,30 @@ impl Summary {
             "  requests refused     {:>10}   as a whole, with a reason in the answer",
             self.refused_requests
         ));
+        lines.extend(attribution::table(&self.attribution));
         lines.push(format!("  took                 {:>9.1}s", self.seconds));
         lines.join("\n")
     }
+}
+
+fn quality_lines(quality: &Quality) -> Vec<String> {
+    let Quality { sessions, base_rate, base_log_loss, model, heuristic } = quality;
+    let row = |name: &str, auc: f64, ap: f64, log_loss: f64, rest: String| {
+        format!("    {name:<18} {auc:>10.3}{ap:>10.3}{log_loss:>10.4}{rest}")
+    };
+    vec![
+        format!("  will it buy, after {JUDGED_AFTER_EVENTS} events of {sessions} sessions"),
+        format!("    {:<18} {:>10}{:>10}{:>10}{:>10}", "", "AUC", "AP", "log-loss", "ECE"),
+        row("model", model.auc, model.average_precision, model.log_loss, format!("{:>10.4}", model.ece)),
+        row(
+            "heuristic",
+            heuristic.auc,
+            heuristic.average_precision,
+            heuristic.log_loss,
+            format!("{:>10.4}", heuristic.ece),
+        ),
+        row("base rate", 0.5, *base_rate, *base_log_loss, String::new()),
+    ]
 }
 
 /// Minor units of a currency with two digits, which the simulated shop has.
