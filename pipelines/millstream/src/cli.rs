@@ -62,9 +62,12 @@ pub struct DemoArgs {
     /// The summary as one JSON object on standard output.
     #[arg(long)]
     pub json: bool,
-    /// End the process after the summary; otherwise the collector stays up.
+    /// End the process after the summary; otherwise the collector stays up, with a shop page where your own clicks are scored.
     #[arg(long)]
     pub exit: bool,
+    /// Let nobody else into the shop of that page; otherwise simulated visitors keep its stream moving.
+    #[arg(long, conflicts_with = "exit")]
+    pub alone: bool,
 }
 
 /// A service of `run`.
@@ -78,6 +81,8 @@ pub enum Service {
     Profile,
     /// Topics to tables.
     Deliver,
+    /// Live reads, where `serve.listen` is set.
+    Serve,
 }
 
 /// `run`.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use axum_server::Handle;
 use millstream_collect::{Collector, TlsFiles, admin_router, drain_period, router, serve};
 use prometheus::Registry;
@@ -17,6 +18,8 @@ pub struct Listeners {
     pub admin: SocketAddr,
     /// HTTPS files of the collector.
     pub tls: Option<TlsFiles>,
+    /// What is served beside the collector, on its address.
+    pub beside: Router,
 }
 
 /// Serves until `stop` is set; open requests are finished.
@@ -37,7 +40,8 @@ pub fn run(
     runtime.block_on(async {
         let handle = Handle::new();
         let admin_handle = Handle::new();
-        let public = serve(listeners.public, listeners.tls.as_ref(), router(collector), handle.clone());
+        let routes = router(collector).merge(listeners.beside);
+        let public = serve(listeners.public, listeners.tls.as_ref(), routes, handle.clone());
         let admin = serve(listeners.admin, None, admin_router(metrics), admin_handle.clone());
         let stopped = async {
             while !stop.load(Ordering::Acquire) {
@@ -60,13 +64,21 @@ pub fn run(
 /// # Errors
 /// Where the address cannot be used.
 pub fn run_admin(metrics: Registry, address: SocketAddr, stop: &AtomicBool) -> Result<(), String> {
+    run_routes(admin_router(metrics), address, stop)
+}
+
+/// Serves `routes` and nothing else, until `stop` is set.
+///
+/// # Errors
+/// Where the address cannot be used.
+pub fn run_routes(routes: Router, address: SocketAddr, stop: &AtomicBool) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
     runtime.block_on(async {
         let handle = Handle::new();
-        let admin = serve(address, None, admin_router(metrics), handle.clone());
+        let served = serve(address, None, routes, handle.clone());
         let stopped = async {
             while !stop.load(Ordering::Acquire) {
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -75,7 +87,7 @@ pub fn run_admin(metrics: Registry, address: SocketAddr, stop: &AtomicBool) -> R
             std::future::pending::<()>().await;
         };
         tokio::select! {
-            result = admin => result,
+            result = served => result,
             () = stopped => Ok(()),
         }
         .map_err(|error| error.to_string())

@@ -15,6 +15,7 @@ mod progress;
 mod registry;
 mod sender;
 mod services;
+mod serving;
 mod telemetry;
 mod topology;
 

@@ -13,11 +13,12 @@ use crate::commands::run::{start_http, wait_for_signal};
 use crate::config::{Config, TransportKind, WarehouseKind};
 use crate::demo::clock::DemoClock;
 use crate::demo::summary::Dropped;
-use crate::demo::{folder, latency, summary, traffic};
+use crate::demo::{folder, latency, page, summary, traffic};
 use crate::error::Failure;
 use crate::progress::tell;
 use crate::sender::Sender;
 use crate::services::Services;
+use crate::serving::Serving;
 use crate::topology;
 
 /// Everything embedded, with simulated traffic through the real collector; then a summary.
@@ -32,6 +33,7 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     config.collect.listen = free_or_any(config.collect.listen)?;
     config.collect.admin_listen = free_or_any(config.collect.admin_listen)?;
     let (site, write_key) = first_site(&config)?;
+    let read_token = page::add_read_token(&mut config, &site)?;
     folder::begin(&config.data_dir)?;
 
     let simulation = traffic::config(args, &site, SystemClock::new().now_ms());
@@ -42,7 +44,9 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     let ingest = app.start_ingest(&mut services)?;
     app.start_profile(&mut services)?;
     let delivery = app.start_delivery(&mut services)?;
-    start_http(&app, &mut services)?;
+    let serving = Serving::new(&app)?;
+    let page = if args.exit { None } else { page::of(&app.config, &serving, &write_key, &read_token) };
+    start_http(&app, page.clone().unwrap_or_default(), &mut services)?;
     let url = format!("http://{}", app.config.collect.listen);
     let sender = Sender::new(&url, &write_key);
 
@@ -72,6 +76,10 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     print(&summary, args.json)?;
     if !args.exit {
         hints(&url, &write_key, &app);
+        if page.is_some() {
+            serving.start(&app, &mut services);
+            page::open_for_visitors(&url, &write_key, args, &mut services);
+        }
         wait_for_signal(&services)?;
         tell("stopping: finishing requests and epochs");
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::Router;
 use millstream_runtime::{Clock, SystemClock};
 
 use crate::app::App;
@@ -16,6 +17,7 @@ use crate::http::{self, Listeners};
 use crate::metrics::ProcessMetrics;
 use crate::progress::tell;
 use crate::services::Services;
+use crate::serving;
 
 /// Between two rounds of retention.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
@@ -26,7 +28,10 @@ const RETENTION_EVERY: Duration = Duration::from_secs(60);
 /// Where a service cannot start or ends by itself.
 pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     let wanted = |service: Service| services.is_empty() || services.contains(&service);
-    free(&config, wanted(Service::Collect))?;
+    if services.contains(&Service::Serve) && config.serve.listen.is_none() {
+        return Err(Failure::new("live reads have no address; set serve.listen, for example 127.0.0.1:8082"));
+    }
+    free(&config, &wanted)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
     folder::keep(&app.config.data_dir)?;
@@ -44,9 +49,12 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     });
     start_retention(&app, &mut running);
     if wanted(Service::Collect) {
-        start_http(&app, &mut running)?;
+        start_http(&app, Router::new(), &mut running)?;
     } else {
         start_admin(&app, &mut running);
+    }
+    if let (true, Some(address)) = (wanted(Service::Serve), app.config.serve.listen) {
+        serving::start(&app, address, &mut running)?;
     }
     wait_for_signal(&running)?;
     tell("stopping: finishing requests and epochs");
@@ -72,15 +80,16 @@ fn start_retention(app: &App, running: &mut Services) {
     });
 }
 
-/// Starts the collector's HTTP service.
+/// Starts the collector's HTTP service, with the routes `beside` it on its address.
 ///
 /// # Errors
 /// Where the log cannot be reached.
-pub fn start_http(app: &App, running: &mut Services) -> Result<(), Failure> {
+pub fn start_http(app: &App, beside: Router, running: &mut Services) -> Result<(), Failure> {
     let clock = Arc::clone(&app.clock);
     let collector = app.collector(Box::new(move || clock.now_ms()))?;
     let settings = &app.config.collect;
-    let listeners = Listeners { public: settings.listen, admin: settings.admin_listen, tls: settings.tls.clone() };
+    let (public, admin, tls) = (settings.listen, settings.admin_listen, settings.tls.clone());
+    let listeners = Listeners { public, admin, tls, beside };
     let scheme = if listeners.tls.is_some() { "https" } else { "http" };
     tell(&format!(
         "collector on {scheme}://{}/v1/events, metrics on http://{}/metrics",
@@ -99,10 +108,13 @@ fn start_admin(app: &App, running: &mut Services) {
 }
 
 /// Refuses before anything starts where an address is taken: a second later it would have to undo it all.
-fn free(config: &Config, collects: bool) -> Result<(), Failure> {
+fn free(config: &Config, wanted: &dyn Fn(Service) -> bool) -> Result<(), Failure> {
     let listen = ("collect.listen", config.collect.listen);
     let admin = ("collect.admin_listen", config.collect.admin_listen);
-    for (key, address) in [collects.then_some(listen), Some(admin)].into_iter().flatten() {
+    let live = config.serve.listen.map(|address| ("serve.listen", address));
+    let collects = wanted(Service::Collect).then_some(listen);
+    let serves = live.filter(|_| wanted(Service::Serve));
+    for (key, address) in [collects, Some(admin), serves].into_iter().flatten() {
         TcpListener::bind(address)
             .map_err(|error| Failure::new(format!("{key} = {address}: {error}; choose another address")))?;
     }

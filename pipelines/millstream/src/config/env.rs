@@ -44,7 +44,7 @@ fn value(path: &[String], text: &str) -> Value {
 
 /// Whether a key's value must not be shown.
 pub(super) fn is_secret(key: &str) -> bool {
-    ["passw", "secret", "write_key"].iter().any(|part| key.contains(part))
+    ["passw", "secret", "write_key", "read_token"].iter().any(|part| key.contains(part))
 }
 
 fn insert(table: &mut Table, path: &[String], value: Value) -> Result<(), String> {

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use millstream_collect::{CollectConfig, SiteKeys};
 use millstream_deliver::ClickHouseConfig;
+use millstream_serve::{ServeConfig, SiteTokens};
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, load};
@@ -70,6 +71,8 @@ pub struct Config {
     pub collect: CollectConfig,
     /// Batches to the warehouse.
     pub deliver: DeliverSection,
+    /// Live reads.
+    pub serve: ServeConfig,
     /// The shops.
     pub sites: Vec<SiteSection>,
 }
@@ -92,6 +95,7 @@ impl Default for Config {
             registry: RegistrySection::default(),
             collect: CollectConfig::default(),
             deliver: DeliverSection::default(),
+            serve: ServeConfig::default(),
             sites: vec![SiteSection::demo()],
         }
     }
@@ -204,6 +208,9 @@ pub struct SiteSection {
     pub name: String,
     /// Write keys that name this site. Several, so that keys can be rotated.
     pub write_keys: Vec<String>,
+    /// Tokens that may read what is known of the site's visitors (`serve`); for your servers, never for a page.
+    #[serde(default)]
+    pub read_tokens: Vec<String>,
     /// Browser origins that may send events; `*` for any.
     #[serde(default = "any_origin")]
     pub allowed_origins: Vec<String>,
@@ -231,6 +238,7 @@ impl std::fmt::Debug for SiteSection {
         f.debug_struct("SiteSection")
             .field("name", &self.name)
             .field("write_keys", &self.write_keys.len())
+            .field("read_tokens", &self.read_tokens.len())
             .finish_non_exhaustive()
     }
 }
@@ -246,11 +254,17 @@ impl SiteSection {
         Self {
             name: "demo".to_owned(),
             write_keys: vec!["demo-write-key".to_owned()],
+            read_tokens: Vec::new(),
             allowed_origins: any_origin(),
             max_events_per_second: 100_000,
             keep_ip: false,
             settings: SiteSettings::default(),
         }
+    }
+
+    /// What live reads are told of it.
+    pub fn tokens(&self) -> SiteTokens {
+        SiteTokens { name: self.name.clone(), read_tokens: self.read_tokens.clone() }
     }
 
     /// What the collector is told of it.

@@ -41,10 +41,15 @@ const CHECKS: &[Check] = &[
     (&["deliver", "max_age_ms"], |config| outside_u64(config.deliver.max_age_ms, 1, 600_000)),
     (&["clickhouse", "timeout_ms"], |config| outside_u64(config.clickhouse.timeout_ms, 1_000, 600_000)),
     (&["clickhouse", "connect_timeout_ms"], |config| outside_u64(config.clickhouse.connect_timeout_ms, 100, 60_000)),
+    (&["serve", "max_connections"], |config| outside(config.serve.max_connections, 1, 100_000)),
+    (&["serve", "max_rows"], |config| outside(config.serve.max_rows, 1, 10_000_000)),
+    (&["serve", "max_row_bytes"], |config| outside(config.serve.max_row_bytes, 1 << 10, 1 << 20)),
+    (&["serve", "purposes"], |config| unknown_purpose(&config.serve.purposes)),
 ];
 
 const SITE_CHECKS: &[SiteCheck] = &[
     (&["sites", "write_keys"], bad_keys),
+    (&["sites", "read_tokens"], bad_tokens),
     (&["sites", "name"], bad_names),
     (&["sites", "max_events_per_second"], bad_rates),
     (&["sites", "settings"], bad_settings),
@@ -98,6 +103,28 @@ fn bad_keys(config: &Config) -> Option<(usize, String)> {
             if !seen.insert(key) {
                 return Some((at, format!("a write key of site `{}` is used twice", site.name)));
             }
+        }
+    }
+    None
+}
+
+fn bad_tokens(config: &Config) -> Option<(usize, String)> {
+    let write_keys: Vec<&String> = config.sites.iter().flat_map(|site| &site.write_keys).collect();
+    let mut seen = std::collections::BTreeSet::new();
+    for (at, site) in config.sites.iter().enumerate() {
+        for token in &site.read_tokens {
+            let fine = token.len() >= 16
+                && token.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '~'));
+            let wrong = if !fine {
+                "needs 16 or more letters, digits, `-`, `_`, `.`, `~`"
+            } else if write_keys.contains(&token) {
+                "is a write key too, and that one is public"
+            } else if !seen.insert(token) {
+                "is used twice"
+            } else {
+                continue;
+            };
+            return Some((at, format!("a read token of site `{}` {wrong}", site.name)));
         }
     }
     None

@@ -4,6 +4,8 @@ pub mod attribution;
 pub mod clock;
 pub mod folder;
 pub mod latency;
+pub mod page;
 pub mod quality;
 pub mod summary;
 pub mod traffic;
+pub mod visitors;
