@@ -7,6 +7,7 @@ use millstream_schemas::{
     Attribution, Churn, Clv, DecodeRecord, Engagement, Event, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine,
     Profile, Propensity, Refund, RefundLine, RefundMatch, Session,
 };
+use millstream_scoring::{Features, Reasons, Role, Score, Scorer};
 use proptest::prelude::*;
 
 use crate::core::context::Rejection;
@@ -259,4 +260,35 @@ impl Sink for Recorder {
 
 pub fn context(offset: u64, watermark_ms: i64, event_time_ms: i64, source_event: &str) -> Context<'_> {
     Context { offset, watermark_ms, event_time_ms, source_event }
+}
+
+/// A scorer whose answer differs wherever any feature differs, so that a score made of the wrong history shows.
+pub struct Witness;
+
+impl Scorer for Witness {
+    fn model(&self) -> &str {
+        "witness"
+    }
+
+    fn version(&self) -> &str {
+        "1"
+    }
+
+    fn calibration_version(&self) -> &str {
+        "none"
+    }
+
+    fn role(&self) -> Role {
+        Role::Challenger
+    }
+
+    fn schema_hash(&self) -> u128 {
+        0
+    }
+
+    fn score(&self, features: &Features) -> Score {
+        let bytes: Vec<u8> = features.0.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+        let p = xxhash_rust::xxh3::xxh3_64(&bytes) as f64 / u64::MAX as f64;
+        Score { p_raw: p, p, within_7_days: None, reasons: Reasons::default() }
+    }
 }

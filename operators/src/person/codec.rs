@@ -15,6 +15,7 @@ use crate::core::limits::{
 use crate::propensity::{self, Activity};
 use crate::sessions::origin::{Origin, TEXTS};
 use crate::sessions::{Session, SessionOrder};
+use crate::visits::Visits;
 
 /// Version of the encoding.
 pub const VERSION: i32 = 1;
@@ -64,6 +65,7 @@ pub fn encode(source: &Source, out: &mut Vec<u8>) {
     for encoded in sessions.iter().rev() {
         out.extend_from_slice(encoded);
     }
+    source.visits.encode(out);
     let purchases = source.purchases.as_deref().map(Vec::as_slice).unwrap_or_default();
     write::long(out, purchases.len() as i64);
     for purchase in purchases {
@@ -99,6 +101,7 @@ pub fn decode(id: Id, version: i32, state: &[u8]) -> Result<Source, StateError> 
     for _ in 0..count(reader, "sessions", SESSIONS_PER_SOURCE)? {
         source.sessions.list.push(Arc::new(session(reader)?));
     }
+    source.visits = Visits::decode(reader).map_err(|kind| reader.error(kind))?;
     let mut purchases = Vec::new();
     for _ in 0..count(reader, "purchases", PURCHASES_PER_SOURCE)? {
         let purchase = read_purchase(reader).map_err(|kind| reader.error(kind))?;

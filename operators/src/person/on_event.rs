@@ -10,7 +10,8 @@ use super::state::{Held, HeldKind, Hold, Person, Purchase, Source, UNARMED};
 use crate::core::context::Rejection;
 use crate::core::limits::{HELD_BYTES_PER_SOURCE, HELD_BYTES_PER_TASK, SESSIONS_PER_SOURCE};
 use crate::core::{Context, EventKind, EventOrder, Sink};
-use crate::sessions::{self, Changes, Rules, Seen, Session};
+use crate::profiles;
+use crate::sessions::{self, Changes, List, Rules, Seen, Session};
 
 /// A record of a person with the bytes it came in, should it have to wait.
 #[derive(Debug)]
@@ -49,7 +50,7 @@ impl People {
         let rules = Rules::of(env.sites.get(event.site));
         let held_bytes = self.held_bytes;
         let person = self.person(person_id, event.site);
-        person.identify(event.person_user_id);
+        let is_news = person.identify(event.person_user_id);
         let Some(source) = person.source_mut(source_id) else {
             return reject(
                 event,
@@ -74,7 +75,10 @@ impl People {
         }
         let mut changes = Changes::default();
         let due_ms = apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
-        finish(person_id, person, source_id, &rules, &changes, env, cx, sink);
+        let has_changed = finish(person_id, person, source_id, &rules, &changes, env, cx, sink);
+        if has_changed || is_news {
+            profiles::emit(person_id, person, env.sites.get(event.site), has_changed, cx, sink);
+        }
         if due_ms < person.armed_ms
             && let Some(person) = self.entries.get_mut(person_id.0)
         {
@@ -132,7 +136,7 @@ pub(super) fn apply(
     due_ms
 }
 
-/// Emits what has changed, then keeps the number of sessions bounded.
+/// Emits what has changed, then keeps the number of sessions bounded. Returns whether closed sessions have changed.
 #[expect(clippy::too_many_arguments, reason = "one step of a straight line, called from two places")]
 pub(super) fn finish(
     person_id: Id,
@@ -143,18 +147,31 @@ pub(super) fn finish(
     env: Env<'_>,
     cx: &Context<'_>,
     sink: &mut impl Sink,
-) {
-    let Some(source) = find(person, source_id) else { return };
-    let owner = owner(person_id, person, source);
-    sessions::emit_changes(&source.sessions, changes, &owner, rules, env.scorer, cx, sink);
-    if source.sessions.list.len() <= SESSIONS_PER_SOURCE {
-        return;
+) -> bool {
+    let Some(source) = person.sources.iter_mut().find(|known| known.id == source_id) else { return false };
+    let surplus = source.sessions.list.len().saturating_sub(SESSIONS_PER_SOURCE);
+    let mut closing = List::new();
+    for session in source.sessions.list.iter_mut().take(surplus).filter(|session| !session.closed) {
+        Arc::make_mut(session).closed = true;
+        closing.push(session.clone());
     }
-    let surplus = source.sessions.list.len() - SESSIONS_PER_SOURCE;
-    for session in source.sessions.list.iter().take(surplus).filter(|session| !session.closed) {
-        let closed = Session { closed: true, ..Session::clone(session) };
-        sessions::emit(&closed, &owner, rules, false, cx, sink);
+    let Some(source) = find(person, source_id) else { return false };
+    let history = source.visits.history();
+    let owner = owner(person_id, person, source, &history);
+    let is_changed = sessions::emit_changes(&source.sessions, changes, &owner, rules, env.scorer, cx, sink);
+    if surplus == 0 {
+        return is_changed;
     }
-    let Some(source) = person.sources.iter_mut().find(|known| known.id == source_id) else { return };
-    source.sessions.list.drain(..surplus);
+    let is_told = |session: &Session| changes.touched.iter().any(|(id, _)| *id == session.id);
+    for session in closing.iter().filter(|session| !is_told(session)) {
+        let under_its_key = source.sessions.list.iter().rev().find(|other| other.id == session.id);
+        if under_its_key.is_some_and(|latest| Arc::ptr_eq(latest, session)) {
+            sessions::emit_closed(session, &owner, rules, cx, sink);
+        }
+    }
+    if let Some(source) = person.sources.iter_mut().find(|known| known.id == source_id) {
+        let freed = sessions::free(&mut source.sessions, surplus);
+        source.fold(&freed);
+    }
+    true
 }

@@ -5,16 +5,23 @@ use millstream_schemas::{Event, HandOver, Id, OrderEntry, SourceMoved, purposes}
 
 use super::codec;
 use super::on_event::{Incoming, apply, find, finish, hold_back};
-use super::people::{Env, People, arm, source_due_ms};
-use super::state::{Held, HeldKind, Hold, Source};
+use super::people::{Env, People, arm};
+use super::state::{Held, HeldKind, Hold, Source, UNARMED};
 use crate::core::context::Rejection;
 use crate::core::{Context, EventKind, Sink};
+use crate::profiles;
 use crate::sessions::{self, Changes, Rules};
 
 impl People {
     /// The marker in the old person's partition: ends the source here and hands its state over. Where the source is itself waiting,
     /// the marker waits with its events.
-    pub fn on_moved_away(&mut self, incoming: Incoming<'_, SourceMoved<'_>>, cx: &Context<'_>, sink: &mut impl Sink) {
+    pub fn on_moved_away(
+        &mut self,
+        incoming: Incoming<'_, SourceMoved<'_>>,
+        env: Env<'_>,
+        cx: &Context<'_>,
+        sink: &mut impl Sink,
+    ) {
         let moved = incoming.record;
         let mut source = None;
         if let Some(person) = self.entries.get_mut(moved.from_person.0) {
@@ -26,7 +33,10 @@ impl People {
                 return;
             }
             source = person.take_source(moved.source);
-            if person.sources.is_empty() {
+            if source.as_ref().is_some_and(|source| !source.closed_visits().is_empty()) {
+                profiles::emit(moved.from_person, person, env.sites.get(moved.site), true, cx, sink);
+            }
+            if person.is_empty() {
                 self.entries.remove(moved.from_person.0);
             }
         }
@@ -62,17 +72,19 @@ impl People {
         let (person_id, source_id) = (record.to_person, record.source);
         let rules = Rules::of(env.sites.get(record.site));
         let person = self.person(person_id, record.site);
-        person.identify(record.user_id);
+        let is_news = person.identify(record.user_id);
         let Some(source) = person.source_mut(source_id) else {
             return reject(record, Reason::TooManySources, "all sources of the person wait for their hand-over", sink);
         };
         let queue = source.hold.take().map(|hold| hold.queue).unwrap_or_default();
         // The count fits: it is a revision's high bits.
         source.hand_overs = source.hand_overs.max(u16::try_from(record.hand_overs).unwrap_or(u16::MAX));
-        let mut changes = Changes::default();
+        let (mut changes, mut has_changed) = (Changes::default(), false);
         match codec::decode(source_id, record.state_version, record.state) {
             Ok(state) => {
                 sessions::combine(&mut source.sessions, state.sessions, &rules, cx.watermark_ms, &mut changes);
+                has_changed = !state.visits.is_empty();
+                source.visits.absorb(&state.visits);
                 for purchase in state.purchases.iter().flat_map(|list| list.iter()) {
                     source.add_purchase(purchase.clone());
                 }
@@ -81,11 +93,16 @@ impl People {
             Err(error) => reject(record, Reason::CorruptState, &error.to_string(), sink),
         }
         self.held_bytes = self.held_bytes.saturating_sub(queue.iter().map(|held| held.body.len()).sum());
-        self.play(person_id, source_id, &queue, &rules, changes, env, cx, sink);
+        has_changed |= self.play(person_id, source_id, &queue, &rules, changes, env, cx, sink);
+        if let Some(person) = self.entries.get_mut(person_id.0)
+            && (has_changed || is_news)
+        {
+            profiles::emit(person_id, person, env.sites.get(record.site), has_changed, cx, sink);
+        }
         self.settle(person_id, source_id, &rules);
     }
 
-    /// Plays held records in. A marker among them sends the source on.
+    /// Plays held records in. A marker among them sends the source on. Returns whether closed sessions have changed.
     #[expect(clippy::too_many_arguments, reason = "the second half of on_hand_over")]
     fn play(
         &mut self,
@@ -97,9 +114,10 @@ impl People {
         env: Env<'_>,
         cx: &Context<'_>,
         sink: &mut impl Sink,
-    ) {
+    ) -> bool {
+        let mut has_changed = false;
         for (at, held) in queue.iter().enumerate() {
-            let Some(person) = self.entries.get_mut(person_id.0) else { return };
+            let Some(person) = self.entries.get_mut(person_id.0) else { return has_changed };
             match held.kind {
                 HeldKind::Event => {
                     // It was decoded when it came.
@@ -112,7 +130,7 @@ impl People {
                 HeldKind::SourceMoved => {
                     let Ok(moved) = SourceMoved::decode(&held.body) else { continue };
                     if moved.from_person == person_id {
-                        finish(person_id, person, source_id, rules, &changes, env, cx, sink);
+                        has_changed |= finish(person_id, person, source_id, rules, &changes, env, cx, sink);
                         changes = Changes::default();
                         if let Some(source) = person.take_source(source_id) {
                             send(source, &moved, cx, sink);
@@ -125,14 +143,15 @@ impl People {
                         }
                         self.held_bytes += hold.bytes;
                         source.hold = Some(Box::new(hold));
-                        return;
+                        return has_changed;
                     }
                 }
             }
         }
         if let Some(person) = self.entries.get_mut(person_id.0) {
-            finish(person_id, person, source_id, rules, &changes, env, cx, sink);
+            has_changed |= finish(person_id, person, source_id, rules, &changes, env, cx, sink);
         }
+        has_changed
     }
 
     /// Sets the timer, or forgets a source and person of which nothing is left.
@@ -141,11 +160,11 @@ impl People {
         if find(person, source_id).is_some_and(Source::is_empty) {
             person.take_source(source_id);
         }
-        if person.sources.is_empty() {
+        if person.is_empty() {
             self.entries.remove(person_id.0);
             return;
         }
-        let due_ms = find(person, source_id).map_or(i64::MAX, |source| source_due_ms(source, rules));
+        let due_ms = find(person, source_id).map_or(UNARMED, |source| source.due_ms(rules));
         arm(&mut self.timers, person_id.0, person, due_ms);
     }
 }

@@ -2,10 +2,11 @@
 
 use millstream_schemas::Id;
 
-use super::people::{Env, People, arm, owner, source_due_ms};
+use super::people::{Env, People, arm, owner};
 use super::state::UNARMED;
 use crate::core::{Context, Sink};
-use crate::sessions::{self, Rules};
+use crate::profiles;
+use crate::sessions::{self, List, Rules};
 
 impl People {
     /// Fires what was due before `cx.watermark_ms`, at most `most` timers. Records are computed as of their due times. Returns
@@ -15,7 +16,8 @@ impl People {
             let Some((due_ms, id)) = self.timers.pop_before(cx.watermark_ms) else { return false };
             // One that was superseded, or whose person has gone, fires for nothing.
             if self.entries.get(id).is_some_and(|person| person.armed_ms == due_ms) {
-                self.fire(id, env, cx, sink);
+                let cx = Context { event_time_ms: due_ms, source_event: "", ..*cx };
+                self.fire(id, env, &cx, sink);
             }
         }
         true
@@ -25,28 +27,37 @@ impl People {
         let Some(person) = self.entries.get_mut(id) else { return };
         person.armed_ms = std::mem::replace(&mut person.armed_later_ms, UNARMED);
         let rules = Rules::of(env.sites.get(&person.site));
-        let mut due_ms = UNARMED;
+        let (mut due_ms, mut has_closed) = (UNARMED, false);
         for at in 0..person.sources.len() {
             let Some(mut sessions) = person.sources.get_mut(at).map(|source| std::mem::take(&mut source.sessions))
             else {
                 continue;
             };
+            let mut freed = List::new();
             if let Some(source) = person.sources.get(at) {
-                let owner = owner(Id(id), person, source);
-                sessions::on_timer(&mut sessions, &rules, cx.watermark_ms, |session| {
-                    let cx = Context { event_time_ms: rules.closes_at_ms(session), source_event: "", ..*cx };
-                    sessions::emit(session, &owner, &rules, false, &cx, sink);
+                let history = source.visits.history();
+                let owner = owner(Id(id), person, source, &history);
+                freed = sessions::on_timer(&mut sessions, &rules, cx.watermark_ms, |session, is_latest| {
+                    has_closed = true;
+                    if is_latest {
+                        let cx = Context { event_time_ms: rules.closes_at_ms(session), ..*cx };
+                        sessions::emit_closed(session, &owner, &rules, &cx, sink);
+                    }
                 });
             }
             if let Some(source) = person.sources.get_mut(at) {
                 source.sessions = sessions;
-                source.free_purchases(cx.watermark_ms);
-                due_ms = due_ms.min(source_due_ms(source, &rules));
+                source.fold(&freed);
+                source.free(cx.watermark_ms);
+                due_ms = due_ms.min(source.due_ms(&rules));
             }
         }
         person.sources.retain(|source| !source.is_empty());
         person.sources.shrink_to_fit();
-        if person.sources.is_empty() {
+        if has_closed {
+            profiles::emit(Id(id), person, env.sites.get(&person.site), true, cx, sink);
+        }
+        if person.is_empty() {
             self.entries.remove(id);
             return;
         }

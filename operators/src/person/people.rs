@@ -6,10 +6,12 @@ use millstream_schemas::Id;
 use millstream_scoring::Scorer;
 
 use super::saved::KeepPerson;
-use super::state::{Person, Source, UNARMED};
+use super::state::{Person, Source};
 use crate::core::{Timers, UndoMap};
-use crate::sessions::{self, Owner, Rules};
+use crate::propensity::History;
+use crate::sessions::Owner;
 use crate::site::Sites;
+use crate::visits::Visits;
 
 /// What the people's operators may look at besides the record and their own state.
 #[derive(Clone, Copy)]
@@ -95,6 +97,9 @@ impl People {
             }
             for source in &entry.sources {
                 let (sessions, purchases, held) = source.bytes();
+                // It lies within the source, which is counted above.
+                used.entries -= size_of::<Visits>();
+                used.visits += size_of::<Visits>();
                 used.sessions += sessions;
                 used.purchases += purchases;
                 used.held += held;
@@ -123,8 +128,12 @@ pub struct MemoryUse {
     pub persons: usize,
     /// Keyed entries and sources.
     pub entries: usize,
-    /// Sessions with their texts.
+    /// Sessions that can still be amended, with their texts.
     pub sessions: usize,
+    /// What is left of those that cannot.
+    pub visits: usize,
+    /// Orders and refunds of customers.
+    pub orders: usize,
     /// Orders that follow their source.
     pub purchases: usize,
     /// Records that wait for hand-overs.
@@ -136,26 +145,20 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// All of it.
     pub fn total(&self) -> usize {
-        self.entries + self.sessions + self.purchases + self.held + self.timers
+        self.entries + self.sessions + self.visits + self.orders + self.purchases + self.held + self.timers
     }
 }
 
 /// Who the sessions of `source` belong to.
-pub(super) fn owner<'a>(id: Id, person: &'a Person, source: &Source) -> Owner<'a> {
+pub(super) fn owner<'a>(id: Id, person: &'a Person, source: &Source, history: &'a History) -> Owner<'a> {
     Owner {
         site: &person.site,
         source: source.id,
         person: id,
         user_id: person.user_id.as_deref(),
         hand_overs: source.hand_overs,
-        history: None,
+        history: Some(history),
     }
-}
-
-/// When something of `source` is due.
-pub(super) fn source_due_ms(source: &Source, rules: &Rules) -> i64 {
-    let sessions = sessions::next_due_ms(&source.sessions, rules).unwrap_or(UNARMED);
-    sessions.min(source.purchases_due_ms().unwrap_or(UNARMED))
 }
 
 /// Makes sure that a timer fires for `person` at `due_ms` at the latest.

@@ -5,8 +5,12 @@ use std::sync::Arc;
 use millstream_schemas::Id;
 use smallvec::SmallVec;
 
-use crate::core::limits::{ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON};
-use crate::sessions::SourceSessions;
+use crate::buyer::Buyer;
+use crate::core::limits::{ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON, VISITS_RETENTION_MS};
+use crate::sessions::{self, Rules, Session, SourceSessions};
+use crate::visits::Visits;
+
+const DAY_MS: i64 = 86_400_000;
 
 /// An order or refund that follows its source from person to person.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,8 +55,10 @@ pub struct Hold {
 pub struct Source {
     /// The source.
     pub id: Id,
-    /// Its sessions.
+    /// Its sessions that can still be amended.
     pub sessions: SourceSessions,
+    /// What is left of those that cannot.
+    pub visits: Visits,
     /// Its orders, in the order of their events; shared with the undo log.
     pub purchases: Option<Arc<Vec<Purchase>>>,
     /// Set while its hand-over is awaited.
@@ -64,12 +70,58 @@ pub struct Source {
 impl Source {
     /// A source of which nothing is known.
     pub fn new(id: Id) -> Self {
-        Self { id, sessions: SourceSessions::default(), purchases: None, hold: None, hand_overs: 0 }
+        Self {
+            id,
+            sessions: SourceSessions::default(),
+            visits: Visits::default(),
+            purchases: None,
+            hold: None,
+            hand_overs: 0,
+        }
     }
 
-    /// Whether nothing is left that could ever be amended.
+    /// Whether nothing is left of it.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.purchases.is_none() && self.hold.is_none()
+        self.sessions.is_empty() && self.visits.is_empty() && self.purchases.is_none() && self.hold.is_none()
+    }
+
+    /// All its closed sessions, those that are folded and those that are held.
+    pub fn closed_visits(&self) -> Visits {
+        let mut visits = self.visits;
+        for session in self.sessions.list.iter().filter(|session| session.closed) {
+            visits.add(session);
+        }
+        visits
+    }
+
+    /// Folds sessions that were taken out, for they can be amended no more.
+    pub fn fold(&mut self, freed: &[Arc<Session>]) {
+        for session in freed {
+            self.visits.add(session);
+        }
+    }
+
+    /// When something of it is due.
+    pub fn due_ms(&self, rules: &Rules) -> i64 {
+        let sessions = sessions::next_due_ms(&self.sessions, rules).unwrap_or_else(|| self.forgotten_ms());
+        sessions.min(self.purchases_due_ms().unwrap_or(UNARMED))
+    }
+
+    /// When it is forgotten, unless it is seen again. At the end of a day, so that the timers of those who rest stand together.
+    fn forgotten_ms(&self) -> i64 {
+        if self.visits.is_empty() {
+            return UNARMED;
+        }
+        let day = self.visits.last_seen_ms.saturating_add(VISITS_RETENTION_MS).div_euclid(DAY_MS);
+        day.saturating_add(1).saturating_mul(DAY_MS)
+    }
+
+    /// Gives up what nothing can revise any more and nobody asks for.
+    pub fn free(&mut self, watermark_ms: i64) {
+        self.free_purchases(watermark_ms);
+        if self.sessions.is_empty() && watermark_ms > self.forgotten_ms() {
+            self.visits = Visits::default();
+        }
     }
 
     /// Notes an order or refund.
@@ -94,7 +146,7 @@ impl Source {
     }
 
     /// Gives up purchases that nothing can revise any more.
-    pub fn free_purchases(&mut self, watermark_ms: i64) {
+    fn free_purchases(&mut self, watermark_ms: i64) {
         if self.purchases_due_ms().is_none_or(|due| due >= watermark_ms) {
             return;
         }
@@ -106,9 +158,10 @@ impl Source {
         }
     }
 
-    /// Time of its latest session's last event.
+    /// Time of its last event.
     fn last_seen_ms(&self) -> i64 {
-        self.sessions.list.iter().map(|session| session.last.time_ms).max().unwrap_or(i64::MIN)
+        let held = self.sessions.list.iter().map(|session| session.last.time_ms).max();
+        self.visits.last_seen_ms.max(held.unwrap_or(i64::MIN))
     }
 
     /// Bytes held, beyond this struct: sessions, purchases, held records.
@@ -132,6 +185,20 @@ fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
     list.insert(at, purchase);
 }
 
+/// What only those have who have bought or given back, or of whom an order has told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Trade {
+    /// Orders and refunds.
+    pub buyer: Buyer,
+}
+
+impl Trade {
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        self.buyer.is_empty()
+    }
+}
+
 /// All sources of one person.
 #[derive(Debug)]
 pub struct Person {
@@ -143,6 +210,8 @@ pub struct Person {
     pub site: Arc<str>,
     /// The user behind the person, once identified.
     pub user_id: Option<Arc<str>>,
+    /// What customers alone have; shared with the undo log, so that an ordinary event does not copy it.
+    pub trade: Option<Arc<Trade>>,
     /// Sources, in the order they came.
     pub sources: SmallVec<[Source; 1]>,
 }
@@ -159,6 +228,7 @@ impl Clone for Person {
             armed_later_ms: self.armed_later_ms,
             site: self.site.clone(),
             user_id: self.user_id.clone(),
+            trade: self.trade.clone(),
             sources,
         }
     }
@@ -170,16 +240,21 @@ pub const UNARMED: i64 = i64::MAX;
 impl Person {
     /// A person of whom nothing is known.
     pub fn new(site: Arc<str>) -> Self {
-        Self { armed_ms: UNARMED, armed_later_ms: UNARMED, site, user_id: None, sources: SmallVec::new() }
+        Self { armed_ms: UNARMED, armed_later_ms: UNARMED, site, user_id: None, trade: None, sources: SmallVec::new() }
     }
 
-    /// Notes the user behind the person.
-    pub fn identify(&mut self, user_id: Option<&str>) {
-        if let Some(user_id) = user_id
-            && self.user_id.as_deref() != Some(user_id)
-        {
+    /// Whether nothing is left of the person.
+    pub fn is_empty(&self) -> bool {
+        self.sources.is_empty() && self.trade.is_none()
+    }
+
+    /// Notes the user behind the person; true where that is news.
+    pub fn identify(&mut self, user_id: Option<&str>) -> bool {
+        let news = user_id.filter(|user_id| self.user_id.as_deref() != Some(user_id));
+        if let Some(user_id) = news {
             self.user_id = Some(Arc::from(user_id));
         }
+        news.is_some()
     }
 
     /// A source for writing, made where there is none; `None` where there are too many and all of them wait for their hand-over.

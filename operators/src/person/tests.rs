@@ -10,7 +10,9 @@ use proptest::prelude::*;
 use super::codec::{STATE_BYTES_MAX, StateError, VERSION, decode, encode};
 use super::*;
 use crate::core::EventKind;
-use crate::core::limits::{HELD_BYTES_PER_SOURCE, ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON};
+use crate::core::limits::{
+    HELD_BYTES_PER_SOURCE, ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON, VISITS_RETENTION_MS,
+};
 use crate::sessions::{Changes, Rules};
 use crate::site::Sites;
 use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, context, events};
@@ -33,11 +35,14 @@ fn rules(mode: usize) -> Rules {
 proptest! {
     #[test]
     fn a_state_is_read_back(told in events(40), mode in 0..3usize) {
-        let source = source_of(&told, &rules(mode));
+        let mut source = source_of(&told, &rules(mode));
+        // As if they had been freed before, too.
+        source.fold(&source.sessions.list.clone());
         let mut state = Vec::new();
         encode(&source, &mut state);
         let read = decode(SOURCE, VERSION, &state).unwrap();
         prop_assert_eq!(read.sessions, source.sessions);
+        prop_assert_eq!(read.visits, source.visits);
         prop_assert_eq!(read.purchases, source.purchases);
     }
 
@@ -170,6 +175,9 @@ fn a_long_lived_persons_state_stays_bounded_and_goes_in_the_end() {
     assert!(most < 80_000, "{most} bytes");
     assert_eq!(house.out.current("sessions").len(), 8_000);
     house.watermark(500 * 1_440 * MINUTE_MS);
+    assert!(house.people.memory_use([PERSON]).total() < 600, "at rest: {:?}", house.people.memory_use([PERSON]));
+    assert_eq!(house.people.get(PERSON).unwrap().sources[0].visits.sessions, 8_000);
+    house.watermark(802 * 1_440 * MINUTE_MS);
     assert!(house.people.is_empty());
     let open = house
         .out
@@ -214,8 +222,11 @@ fn a_buyer_is_remembered_as_long_as_the_order() {
     assert_eq!(house.people.len(), 1);
     let used = house.people.memory_use([PERSON]);
     // One timer alone fills the first slots of its bucket.
-    assert!(used.sessions == 0 && used.total() - used.timers < 320, "{used:?}");
+    assert!(used.sessions == 0 && used.total() - used.timers < 420, "{used:?}");
+    assert!(used.purchases > 0);
     house.watermark(ORDER_RETENTION_MS + 1);
+    assert_eq!(house.people.memory_use([PERSON]).purchases, 0);
+    house.watermark(VISITS_RETENTION_MS + 2 * 1_440 * MINUTE_MS);
     assert!(house.people.is_empty());
 }
 

@@ -21,9 +21,9 @@ pub struct History {
     pub sessions: u32,
     /// Orders in them.
     pub orders: u32,
-    /// The end of the latest, milliseconds UTC.
+    /// The end of the latest, milliseconds UTC in whole seconds.
     pub last_session_ms: Option<i64>,
-    /// The end of the latest with an order, milliseconds UTC.
+    /// The end of the latest with an order, milliseconds UTC in whole seconds.
     pub last_order_ms: Option<i64>,
     /// Whether the latest left a cart behind.
     pub left_cart: bool,
@@ -35,7 +35,8 @@ impl History {
         if session.is_empty() {
             return;
         }
-        let last_ms = Some(session.last_ms);
+        // Whole seconds: what is kept of freed sessions is no finer, and a score may not show whether one has been freed yet.
+        let last_ms = Some(session.last_ms.div_euclid(1_000) * 1_000);
         let orders = session.orders.count_ones();
         self.absorb(&Self {
             sessions: 1,

@@ -19,12 +19,19 @@ pub struct Changes {
     /// Tracker sessions in which nothing has been scored yet, and the purposes of the event that says so: should an earlier session
     /// have had the key, its score is not theirs.
     pub blank: SmallVec<[(Id, i32); 1]>,
+    /// Sessions that are open and of which something may have been told as closed ones: those that were closed (true), and tracker
+    /// sessions that have begun (false), because an earlier one may have had their key.
+    pub reopened: SmallVec<[(Id, bool); 1]>,
 }
 
 impl Changes {
     /// Whether nothing changed.
     pub fn is_empty(&self) -> bool {
-        self.touched.is_empty() && self.ceased.is_empty() && self.unscored.is_empty() && self.blank.is_empty()
+        self.touched.is_empty()
+            && self.ceased.is_empty()
+            && self.unscored.is_empty()
+            && self.blank.is_empty()
+            && self.reopened.is_empty()
     }
 
     /// Nothing has been scored in the session `id` yet, says an event with these purposes.
@@ -39,6 +46,14 @@ impl Changes {
         match self.touched.iter_mut().find(|(known, _)| *known == id) {
             Some((_, score)) => *score |= rescore,
             None => self.touched.push((id, rescore)),
+        }
+    }
+
+    /// `id` is open; it was closed, or it is new and its key may not be.
+    pub fn reopen(&mut self, id: Id, was_closed: bool) {
+        match self.reopened.iter_mut().find(|(known, _)| *known == id) {
+            Some((_, closed)) => *closed |= was_closed,
+            None => self.reopened.push((id, was_closed)),
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::on_event::{insert, settle_closing};
 use super::{Changes, List, Rules, Session, SourceSessions, campaign};
 
-/// Merges `other` into `sessions`, as if all its events had been seen here. Every session of `other` has a new revision, because its
-/// person is another one. The result is the same whichever side a session was on.
+/// Merges `other` into `sessions`, as if all its events had been seen here. Every session has a new revision, because the person of
+/// `other` is another one and the history of those seen here has changed. The result is the same whichever side a session was on.
 pub fn combine(
     sessions: &mut SourceSessions,
     other: SourceSessions,
@@ -21,7 +21,7 @@ pub fn combine(
         for session in other.list {
             changes.touch(session.id, !session.activity.is_empty());
             if session.by_tracker {
-                combine_tracker(&mut sessions.list, session, changes);
+                combine_tracker(&mut sessions.list, session, rules, changes);
             } else if sessions.list.iter().all(|known| known.id != session.id) {
                 // Re-cut under this id no more: the same events make other sessions together with those seen here.
                 changes.cease(session);
@@ -30,21 +30,27 @@ pub fn combine(
     } else {
         for session in other.list {
             if session.by_tracker {
-                combine_tracker(&mut sessions.list, session, changes);
+                combine_tracker(&mut sessions.list, session, rules, changes);
             } else {
                 combine_gap(&mut sessions.list, session, rules.gap_ms, changes);
             }
         }
     }
+    for session in &sessions.list {
+        changes.touch(session.id, !session.activity.is_empty());
+    }
     settle_closing(&mut sessions.list, rules, watermark_ms, changes);
 }
 
-fn combine_tracker(list: &mut List, session: Arc<Session>, changes: &mut Changes) {
+fn combine_tracker(list: &mut List, session: Arc<Session>, rules: &Rules, changes: &mut Changes) {
     changes.touch(session.id, !session.activity.is_empty());
     let mut joined = session;
-    if let Some(at) = list.iter().position(|known| known.id == joined.id) {
+    // What was joined may reach further visits.
+    while let Some(at) = list.iter().position(|known| known.id == joined.id && rules.are_one_visit(known, &joined)) {
         let known = list.remove(at);
-        Arc::make_mut(&mut joined).absorb(&known);
+        let joined = Arc::make_mut(&mut joined);
+        joined.absorb(&known);
+        joined.closed |= known.closed;
     }
     insert(list, joined);
 }
@@ -59,7 +65,9 @@ fn combine_gap(list: &mut List, session: Arc<Session>, gap_ms: i64, changes: &mu
     *list = apart;
     let mut merged = session.clone();
     for known in &joined {
-        Arc::make_mut(&mut merged).absorb(known);
+        let merged = Arc::make_mut(&mut merged);
+        merged.absorb(known);
+        merged.closed |= known.closed;
     }
     for part in joined.into_iter().chain([session]) {
         if part.id != merged.id {

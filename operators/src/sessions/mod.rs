@@ -12,8 +12,11 @@
 //! has passed last event + gap; a tracker session by the watermark alone. A late event may prolong and so re-open it.
 //!
 //! It is freed when the watermark has passed last event + gap + horizon (and some slack): no event that could amend it can be
-//! accepted any more. A tracker's session id that returns later than gap + horizon after the last event begins the key anew; within
-//! that it goes on, so that such a session is kept for one horizon more.
+//! accepted any more. Sessions of a source are freed in their order, so that those still held come after those that are not. A
+//! tracker's session id that returns later than gap + horizon after the last event begins the key anew; within that it goes on, so
+//! that such a session is kept for one horizon more. Both visits are counted; under their key stands the later one.
+//!
+//! Scores know of the sessions before: where a late event changes one, those after it are scored anew.
 //!
 //! Needs the purpose *analytics*. Refunds, offline orders and spend are no visits.
 
@@ -32,9 +35,9 @@ mod tests;
 pub use changes::Changes;
 pub use combine::combine;
 pub use on_event::{on_event, reaches};
-pub use on_timer::{next_due_ms, on_timer};
+pub use on_timer::{free, is_latest, next_due_ms, on_timer};
 pub use origin::Origin;
-pub use outputs::{Owner, emit, emit_changes};
+pub use outputs::{Owner, emit_changes, emit_closed};
 pub use state::{Seen, Session, SessionOrder, tracker_session_id};
 
 use std::sync::Arc;
@@ -73,9 +76,19 @@ impl Rules {
         session.last.time_ms.saturating_add(self.gap_ms)
     }
 
-    /// Whether an event of this time with the session's own tracker id does not belong to it any more.
-    pub fn begins_anew(&self, session: &Session, time_ms: i64) -> bool {
-        time_ms > self.closes_at_ms(session).saturating_add(self.horizon_ms)
+    /// Whether an event of this time with the session's own tracker id belongs to it: no further from it than gap and horizon.
+    pub fn is_same_visit(&self, session: &Session, time_ms: i64) -> bool {
+        let reach_ms = self.gap_ms.saturating_add(self.horizon_ms);
+        time_ms.saturating_sub(session.last.time_ms) <= reach_ms
+            && session.first.order.time_ms.saturating_sub(time_ms) <= reach_ms
+    }
+
+    /// Whether two sessions with one tracker id are one.
+    pub fn are_one_visit(&self, one: &Session, other: &Session) -> bool {
+        let reach_ms = self.gap_ms.saturating_add(self.horizon_ms);
+        let apart_ms =
+            |earlier: &Session, later: &Session| later.first.order.time_ms.saturating_sub(earlier.last.time_ms);
+        apart_ms(one, other) <= reach_ms && apart_ms(other, one) <= reach_ms
     }
 
     /// When nothing can amend it any more.

@@ -41,7 +41,7 @@ fn place_by_tracker(list: &mut List, seen: &Seen<'_>, rules: &Rules, changes: &m
     let rescore = propensity::reaches(seen.event, seen.kind);
     let id = Session::id_of(seen, true);
     changes.touch(id, rescore);
-    let at = add_by_tracker(list, id, seen, rules);
+    let at = add_by_tracker(list, id, seen, rules, changes);
     // Said by every event until something is scored: whether an earlier session's state is still here, and which event comes first,
     // depends on how inputs interleaved.
     let may_score = seen.event.consent & purposes::PERSONALIZATION != 0;
@@ -51,19 +51,27 @@ fn place_by_tracker(list: &mut List, seen: &Seen<'_>, rules: &Rules, changes: &m
     at
 }
 
-fn add_by_tracker(list: &mut List, id: Id, seen: &Seen<'_>, rules: &Rules) -> usize {
-    let Some(at) = list.iter().rposition(|session| session.id == id) else {
+/// The visits of one tracker session id are further apart than gap and horizon. That is decided from the events alone: whether the
+/// watermark has freed an earlier visit yet depends on how inputs interleaved.
+fn add_by_tracker(list: &mut List, id: Id, seen: &Seen<'_>, rules: &Rules, changes: &mut Changes) -> usize {
+    let near = |session: &Arc<Session>| session.id == id && rules.is_same_visit(session, seen.order.time_ms);
+    let Some(at) = list.iter().rposition(near) else {
+        changes.reopen(id, false);
         return insert(list, Arc::new(Session::of(seen, true)));
     };
-    // Decided from the events alone: whether the watermark has freed the session yet depends on how inputs interleaved.
-    if list.get(at).is_some_and(|session| rules.begins_anew(session, seen.order.time_ms)) {
-        list.remove(at);
-        return insert(list, Arc::new(Session::of(seen, true)));
-    }
+    // An event between two visits makes one of them.
+    let earlier = list.iter().take(at).rposition(near);
     if let Some(session) = list.get_mut(at) {
         Arc::make_mut(session).add(seen);
     }
-    restore_order(list, at)
+    let Some(earlier) = earlier else { return restore_order(list, at) };
+    let later = list.remove(at);
+    if let Some(session) = list.get_mut(earlier) {
+        let session = Arc::make_mut(session);
+        session.absorb(&later);
+        session.closed |= later.closed;
+    }
+    restore_order(list, earlier)
 }
 
 fn place_by_gap(list: &mut List, seen: &Seen<'_>, gap_ms: i64, changes: &mut Changes) -> usize {
@@ -99,7 +107,10 @@ fn place_by_gap(list: &mut List, seen: &Seen<'_>, gap_ms: i64, changes: &mut Cha
         (None, Some(right)) => {
             if let Some(session) = list.get_mut(right) {
                 let old = session.clone();
-                Arc::make_mut(session).add(seen);
+                let session = Arc::make_mut(session);
+                session.add(seen);
+                // Under its new key it has not been closed yet.
+                session.closed = false;
                 changes.touch(session.id, !session.activity.is_empty());
                 changes.cease(old);
             }
@@ -148,6 +159,9 @@ fn set_closed(list: &mut List, at: usize, closed: bool, changes: &mut Changes) {
     if let Some(session) = list.get_mut(at).filter(|session| session.closed != closed) {
         Arc::make_mut(session).closed = closed;
         changes.touch(session.id, false);
+        if !closed {
+            changes.reopen(session.id, true);
+        }
     }
 }
 

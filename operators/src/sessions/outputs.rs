@@ -4,8 +4,9 @@ use millstream_schemas::{Id, Session as Record};
 use millstream_scoring::Scorer;
 
 use super::origin::Text;
-use super::{Changes, Rules, Session, SourceSessions};
+use super::{Changes, Rules, Session, SourceSessions, is_latest};
 use crate::core::{Context, RecordKey, Sink};
+use crate::engagement;
 use crate::propensity::{self, History};
 
 /// Whose sessions they are.
@@ -23,18 +24,6 @@ pub struct Owner<'a> {
     pub hand_overs: u16,
     /// The source's sessions that can change no more, for scores; `None` where nobody keeps it, and scores then do without history.
     pub history: Option<&'a History>,
-}
-
-/// Emits one revision of `session`; `retracted` where its key has ceased.
-pub fn emit(
-    session: &Session,
-    owner: &Owner<'_>,
-    rules: &Rules,
-    retracted: bool,
-    cx: &Context<'_>,
-    sink: &mut impl Sink,
-) {
-    write(session, &RecordKey::new(owner.site, session.id), owner, rules, retracted, cx, sink);
 }
 
 fn write(
@@ -101,7 +90,8 @@ fn write(
     });
 }
 
-/// Emits everything a record has changed: retractions first, then each session once, with its score where that changed.
+/// Emits everything a record has changed: retractions first, then each session once, with its score where that changed and its
+/// engagement where it is closed. Returns whether a closed session was changed, re-opened or ceased.
 pub fn emit_changes(
     sessions: &SourceSessions,
     changes: &Changes,
@@ -110,13 +100,19 @@ pub fn emit_changes(
     scorer: &dyn Scorer,
     cx: &Context<'_>,
     sink: &mut impl Sink,
-) {
+) -> bool {
     // From the end: nearly every record concerns the latest session.
     let living = |id: Id| sessions.list.iter().rev().find(|session| session.id == id);
+    let reopened = |id: Id| changes.reopened.iter().any(|&(known, was_closed)| known == id && was_closed);
+    let mut closed_changed = changes.reopened.iter().any(|(_, was_closed)| *was_closed);
     for ceased in changes.ceased.iter().filter(|ceased| living(ceased.id).is_none()) {
         let key = RecordKey::new(owner.site, ceased.id);
         write(ceased, &key, owner, rules, true, cx, sink);
         propensity::emit(&key, &ceased.activity, owner.history, owner, scorer, true, cx, sink);
+        if ceased.closed || reopened(ceased.id) {
+            engagement::emit(&key, ceased, owner, rules, true, cx, sink);
+            closed_changed = true;
+        }
     }
     for unscored in changes.unscored.iter().filter(|old| living(old.id).is_some_and(|now| now.activity.is_empty())) {
         let key = RecordKey::new(owner.site, unscored.id);
@@ -127,6 +123,10 @@ pub fn emit_changes(
         let key = RecordKey::new(owner.site, id);
         propensity::retract_blank(&key, consent, owner, scorer, cx, sink);
     }
+    for session in changes.reopened.iter().filter_map(|(id, _)| living(*id)).filter(|session| !session.closed) {
+        let key = RecordKey::new(owner.site, session.id);
+        engagement::emit(&key, session, owner, rules, true, cx, sink);
+    }
     for &(id, rescore) in &changes.touched {
         // One that has ceased since was retracted above, if it was ever seen.
         let Some(session) = living(id) else { continue };
@@ -135,11 +135,25 @@ pub fn emit_changes(
         if rescore {
             emit_score(sessions, session, &key, owner, scorer, cx, sink);
         }
+        if session.closed {
+            engagement::emit(&key, session, owner, rules, false, cx, sink);
+        }
+        // An earlier visit under the same key may be the one that was amended.
+        closed_changed |=
+            session.closed || session.by_tracker && sessions.list.iter().any(|other| other.id == id && other.closed);
     }
     for session in overtaken(sessions, changes, owner) {
         let key = RecordKey::new(owner.site, session.id);
         emit_score(sessions, session, &key, owner, scorer, cx, sink);
     }
+    closed_changed
+}
+
+/// Emits one session that was closed by a timer, with its engagement.
+pub fn emit_closed(session: &Session, owner: &Owner<'_>, rules: &Rules, cx: &Context<'_>, sink: &mut impl Sink) {
+    let key = RecordKey::new(owner.site, session.id);
+    write(session, &key, owner, rules, false, cx, sink);
+    engagement::emit(&key, session, owner, rules, false, cx, sink);
 }
 
 fn emit_score(
@@ -172,6 +186,8 @@ fn overtaken<'a>(
         let ceased = changes.ceased.iter().chain(&changes.unscored).map(|session| session.first.order);
         changed.chain(ceased).min()
     });
-    let after = move |session: &&Session| earliest.is_some_and(|earliest| session.first.order > earliest);
-    sessions.list.iter().map(|session| &**session).filter(after).filter(move |session| !rescored(session.id))
+    let list = &sessions.list;
+    let after = list.iter().enumerate().filter(move |(_, session)| earliest.is_some_and(|e| session.first.order > e));
+    let latest = after.filter(|(at, session)| is_latest(session, list.get(at + 1..).unwrap_or_default()));
+    latest.map(|(_, session)| &**session).filter(move |session| !rescored(session.id))
 }

@@ -2,21 +2,27 @@
 
 use std::collections::BTreeMap;
 
-use millstream_schemas::{Event, Id, Session as Record};
-use millstream_scoring::Heuristic;
+use millstream_schemas::{Engagement, Event, Id, Session as Record};
 use proptest::prelude::*;
 
 use super::*;
 use crate::core::limits::SESSIONS_PER_SOURCE;
 use crate::core::{EventKind, EventOrder};
-use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, context, decode, events};
+use crate::propensity::History;
+use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, Witness, context, decode, events};
 
 const GAP: Rules =
     Rules { gap_ms: 30 * MINUTE_MS, horizon_ms: 24 * 60 * MINUTE_MS, by_tracker: false, by_campaign: false };
 const TRACKER: Rules = Rules { by_tracker: true, ..GAP };
 const CAMPAIGN: Rules = Rules { by_campaign: true, ..GAP };
 
-const OWNER: Owner<'static> = Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0, history: None };
+/// Visits that follow so closely upon another that a tracker's id often begins anew.
+const TRACKER_ANEW: Rules = Rules { horizon_ms: 20 * MINUTE_MS, gap_ms: 10 * MINUTE_MS, ..TRACKER };
+
+const NO_HISTORY: History =
+    History { sessions: 0, orders: 0, last_session_ms: None, last_order_ms: None, left_cart: false };
+const OWNER: Owner<'static> =
+    Owner { site: "shop", source: SOURCE, person: PERSON, user_id: None, hand_overs: 0, history: Some(&NO_HISTORY) };
 
 /// Feeds events in the order given, emits after each, and at the end lets the watermark pass to `until_ms`.
 fn run<'a>(told: impl IntoIterator<Item = &'a Told>, rules: &Rules, until_ms: i64) -> (Recorder, SourceSessions) {
@@ -32,11 +38,14 @@ fn run<'a>(told: impl IntoIterator<Item = &'a Told>, rules: &Rules, until_ms: i6
             let seen = Seen { event: &event, order, kind, source: SOURCE };
             on_event(&mut sessions, &seen, rules, i64::MIN, &mut changes);
             let cx = context(offset, i64::MIN, event.event_time, event.event_id);
-            emit_changes(&sessions, &changes, &OWNER, rules, &Heuristic, &cx, &mut out);
+            emit_changes(&sessions, &changes, &OWNER, rules, &Witness, &cx, &mut out);
         }
     }
-    on_timer(&mut sessions, rules, until_ms, |session| {
-        emit(session, &OWNER, rules, false, &context(offset + 1, until_ms, rules.closes_at_ms(session), ""), &mut out);
+    on_timer(&mut sessions, rules, until_ms, |session, is_latest| {
+        if is_latest {
+            let cx = context(offset + 1, until_ms, rules.closes_at_ms(session), "");
+            emit_closed(session, &OWNER, rules, &cx, &mut out);
+        }
     });
     (out, sessions)
 }
@@ -85,7 +94,12 @@ fn oracle(told: &[Told], rules: &Rules, until_ms: i64) -> BTreeMap<String, Vec<u
     }
     for (tracker, session) in &by_tracker {
         let id = tracker_session_id(SOURCE, tracker);
-        rows.insert(id.to_string(), oracle_row(id, session, false, rules, until_ms));
+        // Under the key stands the last visit.
+        let anew = session.windows(2).rposition(|two| {
+            two[1].event_time - two[0].event_time > rules.gap_ms + rules.horizon_ms
+        });
+        let visit = &session[anew.map_or(0, |at| at + 1)..];
+        rows.insert(id.to_string(), oracle_row(id, visit, false, rules, until_ms));
     }
     rows
 }
@@ -181,6 +195,16 @@ fn check(told: &[Told], keys: &[u32], rules: &Rules, until_ms: i64) -> Result<()
             .collect()
     };
     prop_assert_eq!(scored(&out), scored(&straight));
+    // Engagement: one row for each closed session, saying what the session says.
+    let engaged: Vec<_> = out.current("engagement").into_iter().map(|(key, body)| {
+        let row: Engagement<'_> = decode(&body);
+        (key, row.engaged_ms, row.page_views, row.scored_at)
+    }).collect();
+    let closed: Vec<_> = view(&out).into_iter().filter_map(|(key, body)| {
+        let row: Record<'_> = decode(&body);
+        row.closed_at.map(|closed_at| (key, row.engaged_ms, row.page_views, closed_at))
+    }).collect();
+    prop_assert_eq!(engaged, closed);
     Ok(())
 }
 
@@ -202,6 +226,13 @@ proptest! {
     }
 
     #[test]
+    fn tracker_sessions_that_begin_anew_are_the_oracles_in_any_order(
+        told in events(40), keys in prop::collection::vec(any::<u32>(), 40), until in 0..80i64,
+    ) {
+        check(&told, &keys, &TRACKER_ANEW, until * 5 * MINUTE_MS)?;
+    }
+
+    #[test]
     fn campaign_sessions_are_the_oracles_in_any_order(
         told in events(40), keys in prop::collection::vec(any::<u32>(), 40), until in 0..80i64,
     ) {
@@ -211,9 +242,9 @@ proptest! {
     /// What was seen in two places, then joined, is what was seen in one.
     #[test]
     fn combined_halves_are_the_whole(
-        told in events(30), side in prop::collection::vec(any::<bool>(), 30), mode in 0..3usize,
+        told in events(30), side in prop::collection::vec(any::<bool>(), 30), mode in 0..4usize,
     ) {
-        let rules = [GAP, TRACKER, CAMPAIGN][mode];
+        let rules = [GAP, TRACKER, CAMPAIGN, TRACKER_ANEW][mode];
         let half = |wanted: bool| {
             let chosen = told.iter().zip(&side).filter(move |(_, side)| **side == wanted).map(|(told, _)| told);
             run(chosen, &rules, i64::MIN).1
@@ -306,10 +337,10 @@ fn the_watermark_closes_strictly_after_the_due_time() {
 fn what_no_event_can_reach_is_freed() {
     let (_, mut sessions) = run(&[page_view("a", 0)], &CAMPAIGN, i64::MIN);
     let frees_at_ms = CAMPAIGN.frees_at_ms(&sessions.list[0]);
-    on_timer(&mut sessions, &CAMPAIGN, frees_at_ms, |_| {});
+    on_timer(&mut sessions, &CAMPAIGN, frees_at_ms, |_, _| {});
     assert_eq!(sessions.list.len(), 1);
     assert_eq!(next_due_ms(&sessions, &CAMPAIGN), Some(frees_at_ms));
-    on_timer(&mut sessions, &CAMPAIGN, frees_at_ms + 1, |_| {});
+    on_timer(&mut sessions, &CAMPAIGN, frees_at_ms + 1, |_, _| {});
     assert_eq!(sessions, SourceSessions::default());
 }
 
@@ -357,14 +388,14 @@ fn a_trackers_session_that_begins_anew_does_not_inherit_a_score() {
     // Freed in the meantime: the same.
     let (mut out, mut sessions) = run([&old], &TRACKER, i64::MIN);
     let freed_ms = TRACKER.frees_at_ms(&sessions.list[0]) + 1;
-    on_timer(&mut sessions, &TRACKER, freed_ms, |_| {});
+    on_timer(&mut sessions, &TRACKER, freed_ms, |_, _| {});
     assert!(sessions.is_empty());
     let (event, mut changes) = (ping.event(), Changes::default());
     let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
     let seen = Seen { event: &event, order, kind: EventKind::PagePing, source: SOURCE };
     on_event(&mut sessions, &seen, &TRACKER, i64::MIN, &mut changes);
     let cx = context(9, i64::MIN, event.event_time, event.event_id);
-    emit_changes(&sessions, &changes, &OWNER, &TRACKER, &Heuristic, &cx, &mut out);
+    emit_changes(&sessions, &changes, &OWNER, &TRACKER, &Witness, &cx, &mut out);
     assert_eq!(scored(&out), Vec::<String>::new());
     // An event that no score may use says nothing about scores.
     let refused = Told { consent: 3, ..ping };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use millstream_schemas::{
     Attribution, Churn, Clv, Engagement, Event, Order, OrderLine, Profile, Propensity, Refund, RefundLine, RefundMatch,
-    Rejected, SchemaIds, Session,
+    Rejected, SchemaIds, Session, topics::PROFILES_LATEST,
 };
 use millstream_scoring::{Heuristic, Scorer};
 use millstream_transports::TopicSpec;
@@ -39,6 +39,8 @@ pub struct ProfileTopics {
     pub engagement: TopicSpec,
     /// `profiles`.
     pub profiles: TopicSpec,
+    /// `profiles.latest`, compacted.
+    pub profiles_latest: TopicSpec,
     /// `events.rejected`.
     pub rejected: TopicSpec,
 }
@@ -60,6 +62,7 @@ impl ProfileTopics {
             clv: spec(Clv::TOPIC),
             engagement: spec(Engagement::TOPIC),
             profiles: spec(Profile::TOPIC),
+            profiles_latest: spec(PROFILES_LATEST),
             rejected: spec(Rejected::TOPIC),
         }
     }

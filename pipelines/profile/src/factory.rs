@@ -32,10 +32,12 @@ pub const OUT_CLV: u16 = 9;
 pub const OUT_ENGAGEMENT: u16 = 10;
 /// Index of `profiles` among the outputs.
 pub const OUT_PROFILES: u16 = 11;
+/// Index of `profiles.latest` among the outputs.
+pub const OUT_PROFILES_LATEST: u16 = 12;
 /// Index of `events` among the outputs: hand-overs, changes of owner and facts about orders.
-pub const OUT_EVENTS: u16 = 12;
+pub const OUT_EVENTS: u16 = 13;
 /// Index of `events.rejected` among the outputs.
-pub const OUT_REJECTED: u16 = 13;
+pub const OUT_REJECTED: u16 = 14;
 
 /// Makes profile stages.
 #[derive(Debug, Clone)]
@@ -79,6 +81,7 @@ impl StageFactory for ProfileFactory {
             topics.clv.clone(),
             topics.engagement.clone(),
             topics.profiles.clone(),
+            topics.profiles_latest.clone(),
             topics.events.clone(),
             topics.rejected.clone(),
         ]

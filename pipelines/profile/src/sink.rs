@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::config::ProfileConfig;
 use crate::factory::{
     OUT_ATTRIBUTION, OUT_CHURN, OUT_CLV, OUT_ENGAGEMENT, OUT_EVENTS, OUT_ORDER_LINES, OUT_ORDERS, OUT_PROFILES,
-    OUT_PROPENSITY, OUT_REFUND_LINES, OUT_REFUND_MATCHES, OUT_REFUNDS, OUT_REJECTED, OUT_SESSIONS,
+    OUT_PROFILES_LATEST, OUT_PROPENSITY, OUT_REFUND_LINES, OUT_REFUND_MATCHES, OUT_REFUNDS, OUT_REJECTED, OUT_SESSIONS,
 };
 
 /// Where the operators' results go while one input record is processed.
@@ -127,7 +127,14 @@ impl Sink for OutputSink<'_, '_> {
 
     fn profile(&mut self, record: &Profile<'_>) {
         let key = hex_key(record.site, record.person);
-        self.push(OUT_PROFILES, &key, Profile::ID, |id, bytes| record.encode_framed(id, bytes));
+        for topic in [OUT_PROFILES, OUT_PROFILES_LATEST] {
+            self.push(topic, &key, Profile::ID, |id, bytes| record.encode_framed(id, bytes));
+        }
+        if record.retracted {
+            // Nothing at all: compaction takes it for a tombstone.
+            let RecordRef { partition, timestamp_ms, .. } = self.record;
+            self.out.push(OUT_PROFILES_LATEST, partition, timestamp_ms, &key, |_| {});
+        }
     }
 
     fn hand_over(&mut self, record: &HandOver<'_>) {

@@ -133,12 +133,13 @@ impl ProfileStage {
         let moved = SourceMoved::decode(body)?;
         let cx = self.context(record, moved.event_time, moved.source_event);
         let incoming = Incoming { record: &moved, body };
+        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
         let mut sink = OutputSink { config: &self.config, record, out };
         if moved.from_person == moved.to_person {
             return Ok(());
         }
         if is_here(&self.config, self.partition, moved.from_person) {
-            self.people.on_moved_away(incoming, &cx, &mut sink);
+            self.people.on_moved_away(incoming, env, &cx, &mut sink);
         }
         if is_here(&self.config, self.partition, moved.to_person) {
             self.people.on_moved_here(incoming, &mut sink);
