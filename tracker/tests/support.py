@@ -65,9 +65,13 @@ def free_port() -> int:
 class Millstream:
     """`millstream` with everything embedded, in a folder and on ports of its own."""
 
-    def __init__(self, *command: str) -> None:
+    def __init__(self, *command: str, config: str = "", **settings: str) -> None:
+        """`config` is the text of a configuration file, `settings` override its keys (`SERVE__LISTEN`)."""
         self.folder = Path(tempfile.mkdtemp(prefix="millstream-browser-"))
         self.command = command
+        if config:
+            (self.folder / "millstream.toml").write_text(config, encoding="utf-8")
+            self.command = ("--config", str(self.folder / "millstream.toml"), *command)
         self.url = f"http://127.0.0.1:{free_port()}"
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("MILLSTREAM")},
@@ -75,6 +79,7 @@ class Millstream:
             "MILLSTREAM__COLLECT__LISTEN": self.url.removeprefix("http://"),
             "MILLSTREAM__COLLECT__ADMIN_LISTEN": f"127.0.0.1:{free_port()}",
             "MILLSTREAM__DELIVER__MAX_AGE_MS": "100",
+            **{f"MILLSTREAM__{name}": value for name, value in settings.items()},
         }
         self.process: subprocess.Popen[bytes] | None = None
         self.start()
@@ -99,11 +104,11 @@ class Millstream:
         """What it has printed."""
         return (self.folder / "log").read_text(encoding="utf-8", errors="replace")
 
-    def stop(self) -> None:
-        """Stops it as an operator does."""
-        if self.process and self.process.poll() is None:
+    def stop(self) -> int:
+        """Stops it as an operator does; its exit code."""
+        if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=60)
+        return self.process.wait(timeout=60)
 
     def remove(self) -> None:
         """Stops it and forgets its data."""

@@ -132,12 +132,12 @@ def python(servers: dict[str, str]) -> Tally:
     return tally
 
 
-def browser(workspace: Workspace) -> Tally:
-    """The tracker in a real browser; without one, the tests that need it skip themselves."""
+def browser(workspace: Workspace, servers: dict[str, str]) -> Tally:
+    """The tracker in a real browser and live reads; without a browser, the tests that need one skip themselves."""
     tally = Tally()
-    interpreter, environment = Path(sys.executable), {}
+    interpreter, environment = Path(sys.executable), dict(servers)
     try:
-        environment = browsers.browser().exports()
+        environment |= browsers.browser().exports()
         interpreter = browsers.python()
     except cache.Missing as missing:
         tally.skipped.append(f"browser: {missing}")
