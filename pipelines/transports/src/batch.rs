@@ -1,4 +1,9 @@
-//! Records as they are polled: one arena a poll, so that a record costs no allocation.
+//! Records as they are polled: one batch a poll, so that a record costs no allocation.
+
+use std::sync::Arc;
+
+use crate::local::frame::HEADER_BYTES;
+use crate::local::segment::Segment;
 
 /// One record, borrowed from the [`Batch`] that holds its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,16 +28,24 @@ struct Entry {
     partition: u32,
     offset: u64,
     timestamp_ms: i64,
+    /// Which of the held segments has the bytes; `None`: they were copied.
+    held: Option<u32>,
     key_start: usize,
     value_start: usize,
     end: usize,
 }
 
 /// The records of one poll, in the order they were delivered. Reused between polls: [`Batch::clear`] keeps its memory.
+///
+/// Records of a log in this process are not copied: the batch holds the memory they lie in, until it is cleared, whatever the log
+/// forgets meanwhile.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// Copied records.
     bytes: Vec<u8>,
+    held: Vec<Arc<Segment>>,
     entries: Vec<Entry>,
+    size_bytes: usize,
 }
 
 impl Batch {
@@ -41,27 +54,40 @@ impl Batch {
         Self::default()
     }
 
-    /// Forgets all records and keeps the memory.
+    /// Forgets all records and keeps its own memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
+        self.held.clear();
         self.entries.clear();
+        self.size_bytes = 0;
     }
 
     /// Appends one record by copying its bytes.
     pub fn push(&mut self, record: RecordRef<'_>) {
         let key_start = self.bytes.len();
         self.bytes.extend_from_slice(record.key);
-        let value_start = self.bytes.len();
         self.bytes.extend_from_slice(record.value);
-        self.entries.push(Entry {
-            topic: record.topic,
-            partition: record.partition,
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key_start,
-            value_start,
-            end: self.bytes.len(),
-        });
+        self.add(None, key_start, record);
+    }
+
+    /// Keeps a segment until the batch is cleared. Returns its number for [`Batch::push_held`].
+    pub(crate) fn hold(&mut self, segment: Arc<Segment>) -> u32 {
+        self.held.push(segment);
+        // A batch holds a few segments of a megabyte.
+        self.held.len() as u32 - 1
+    }
+
+    /// Appends one record whose frame starts at `at` in a held segment.
+    pub(crate) fn push_held(&mut self, held: u32, at: usize, record: RecordRef<'_>) {
+        self.add(Some(held), at + HEADER_BYTES, record);
+    }
+
+    fn add(&mut self, held: Option<u32>, key_start: usize, record: RecordRef<'_>) {
+        let value_start = key_start + record.key.len();
+        let end = value_start + record.value.len();
+        self.size_bytes += end - key_start;
+        let RecordRef { topic, partition, offset, timestamp_ms, .. } = record;
+        self.entries.push(Entry { topic, partition, offset, timestamp_ms, held, key_start, value_start, end });
     }
 
     /// Number of records held.
@@ -76,19 +102,23 @@ impl Batch {
 
     /// Key and value bytes held.
     pub fn size_bytes(&self) -> usize {
-        self.bytes.len()
+        self.size_bytes
     }
 
     /// The record at `index`, if there is one.
     pub fn get(&self, index: usize) -> Option<RecordRef<'_>> {
         let entry = self.entries.get(index)?;
+        let bytes = match entry.held {
+            None => &self.bytes[..],
+            Some(held) => self.held.get(held as usize)?.bytes(),
+        };
         Some(RecordRef {
             topic: entry.topic,
             partition: entry.partition,
             offset: entry.offset,
             timestamp_ms: entry.timestamp_ms,
-            key: self.bytes.get(entry.key_start..entry.value_start)?,
-            value: self.bytes.get(entry.value_start..entry.end)?,
+            key: bytes.get(entry.key_start..entry.value_start)?,
+            value: bytes.get(entry.value_start..entry.end)?,
         })
     }
 

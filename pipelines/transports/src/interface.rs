@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::batch::Batch;
+use crate::packed::{Packed, PackedRecord};
 
 /// How long a topic keeps its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -236,6 +237,15 @@ pub trait Member: Send {
 
     /// Adds a record to the open transaction; opens one where none is.
     fn send(&mut self, append: Append<'_>) -> Result<()>;
+
+    /// Adds packed records of one partition to the open transaction, in their order; opens one where none is. A transport that
+    /// keeps records as they are packed takes them over without a copy; another one sends each.
+    fn send_packed(&mut self, topic: u16, partition: u32, records: Packed) -> Result<()> {
+        for PackedRecord { timestamp_ms, key, value } in records.iter() {
+            self.send(Append { topic, partition, timestamp_ms, key, value })?;
+        }
+        Ok(())
+    }
 
     /// Commits the open transaction (or an empty one) with these input offsets. Offsets of partitions that this member does not
     /// own are refused as [`CommitOutcome::Fenced`].

@@ -14,14 +14,18 @@
 //! * Acknowledged means durable.
 
 pub mod batch;
+mod buffer;
 pub mod conformance;
 pub mod embedded;
 pub mod interface;
 pub mod local;
 pub mod memory;
+mod packed;
 pub mod partitioner;
 
 pub use batch::{Batch, RecordRef};
+pub use buffer::Buffer;
 pub use interface::*;
 pub use local::{Clock, Fault, Faults, LocalOptions};
+pub use packed::{Packed, PackedMark, PackedRecord};
 pub use partitioner::partition_for;

@@ -172,16 +172,14 @@ impl Worker {
 
     pub(super) fn send_and_commit(&mut self, offsets: &[OffsetCommit]) -> Result<CommitOutcome, WorkerError> {
         let Some(member) = self.member.as_mut() else { return Ok(CommitOutcome::Fenced("not a member".to_owned())) };
-        for append in self.out.iter() {
-            match member.send(append) {
-                Ok(()) => {}
-                Err(TransportError::Fenced(why)) => return Ok(CommitOutcome::Fenced(why)),
-                // Sending the same again would end the same way.
-                Err(source @ (TransportError::TooLarge { .. } | TransportError::UnknownTopic(_))) => {
-                    return Err(WorkerError::Transport { stage: self.factory.name(), source });
-                }
-                Err(error) => return Ok(CommitOutcome::Aborted(error.to_string())),
+        match self.out.send(&mut **member) {
+            Ok(()) => {}
+            Err(TransportError::Fenced(why)) => return Ok(CommitOutcome::Fenced(why)),
+            // Sending the same again would end the same way.
+            Err(source @ (TransportError::TooLarge { .. } | TransportError::UnknownTopic(_))) => {
+                return Err(WorkerError::Transport { stage: self.factory.name(), source });
             }
+            Err(error) => return Ok(CommitOutcome::Aborted(error.to_string())),
         }
         Ok(member.commit(offsets))
     }

@@ -4,4 +4,5 @@
 mod counter;
 mod exactly_once;
 mod outage;
+mod outputs;
 mod poison;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::core::partition_of;
 use super::faults::{Fault, Moment};
-use super::frame::{CHUNK_BYTES, Chunk};
+use super::frame::{CHUNK_BYTES, Chunk, HEADER_BYTES};
 use super::log::Log;
 use super::partition::Topic;
 use super::store::Store;
@@ -26,12 +26,19 @@ impl<S: Store> LocalAppender<S> {
 
     /// One chunk, or more where it gets long, for each partition, in the order of the records.
     fn gather(&self, records: &[Append<'_>]) -> Result<Vec<Part>> {
-        let mut newest: BTreeMap<(u16, u32), usize> = BTreeMap::new();
+        // Bytes still to come and the newest part, by partition: so that each chunk is as large as it must be from the start.
+        let mut partitions: BTreeMap<(u16, u32), (usize, Option<usize>)> = BTreeMap::new();
+        for record in records {
+            let size = record.key.len() + record.value.len();
+            check_size(size, self.log.options.max_record_bytes)?;
+            partitions.entry((record.topic, record.partition)).or_default().0 += HEADER_BYTES + size;
+        }
         let mut parts: Vec<Part> = Vec::new();
         for record in records {
-            check_size(record, self.log.options.max_record_bytes)?;
-            let key = (record.topic, record.partition);
-            let open = newest.get(&key).and_then(|&index| parts.get_mut(index));
+            let (left, newest) = partitions.entry((record.topic, record.partition)).or_default();
+            let room = *left;
+            *left -= HEADER_BYTES + record.key.len() + record.value.len();
+            let open = newest.and_then(|index| parts.get_mut(index));
             if let Some(part) = open
                 && part.chunk.bytes.len() < CHUNK_BYTES
             {
@@ -40,9 +47,9 @@ impl<S: Store> LocalAppender<S> {
             }
             let topic = topic_of(&self.topics, record.topic)?;
             let partition = Arc::clone(partition_of(topic, record.partition)?);
-            let mut chunk = Chunk::with_capacity(record.key.len() + record.value.len() + 64);
+            let mut chunk = if room > CHUNK_BYTES { Chunk::for_whole() } else { Chunk::with_room(room) };
             chunk.push(record.timestamp_ms, record.key, record.value);
-            newest.insert(key, parts.len());
+            *newest = Some(parts.len());
             parts.push(Part { partition, chunk, gap: 0 });
         }
         Ok(parts)
@@ -55,8 +62,8 @@ pub(crate) fn topic_of(topics: &[Arc<Topic>], index: u16) -> Result<&Arc<Topic>>
     })
 }
 
-pub(crate) fn check_size(record: &Append<'_>, limit_bytes: usize) -> Result<()> {
-    let size_bytes = record.key.len() + record.value.len();
+/// Refuses a record whose key and value are too large.
+pub(crate) fn check_size(size_bytes: usize, limit_bytes: usize) -> Result<()> {
     if size_bytes > limit_bytes { Err(TransportError::TooLarge { size_bytes, limit_bytes }) } else { Ok(()) }
 }
 

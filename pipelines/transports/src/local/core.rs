@@ -117,7 +117,7 @@ impl<S: Store> Core<S> {
         }
     }
 
-    /// Copies what is stable from the cursor on, until the batch is full. Returns whether it is.
+    /// Delivers what is stable from the cursor on, until the batch is full. Returns whether it is.
     pub(crate) fn fill(
         &self,
         partition: &Partition,
@@ -147,7 +147,7 @@ impl<S: Store> Core<S> {
                 chunks.into_iter().map(|placed| Arc::new(Segment::whole(placed.base, placed.chunk))).collect();
         }
         for segment in &view.segments {
-            if segment.copy_to(cursor, view.stable_end, limit, topic, partition.index, batch) {
+            if segment.deliver(cursor, view.stable_end, limit, topic, partition.index, batch) {
                 return Ok(true);
             }
         }

@@ -2,6 +2,7 @@
 //! chunk are consecutive, so a chunk is written before its place in the log is known and then handed over without a copy.
 
 use crate::RecordRef;
+use crate::buffer::Buffer;
 
 /// Timestamp (8), key length (4), value length (4), little endian.
 pub(crate) const HEADER_BYTES: usize = 16;
@@ -17,27 +18,47 @@ pub struct Chunk {
     /// The newest timestamp among them (retention looks at it).
     pub max_timestamp_ms: i64,
     /// The frames, end to end.
-    pub bytes: Vec<u8>,
+    pub bytes: Buffer,
 }
 
 impl Chunk {
-    pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self { count: 0, max_timestamp_ms: i64::MIN, bytes: Vec::with_capacity(bytes) }
+    /// No record, and room for about this many bytes.
+    pub(crate) fn with_room(bytes: usize) -> Self {
+        Self { count: 0, max_timestamp_ms: i64::MIN, bytes: Buffer::with_room(bytes) }
+    }
+
+    /// No record, and room for [`CHUNK_BYTES`] and somewhat more.
+    pub(crate) fn for_whole() -> Self {
+        Self { count: 0, max_timestamp_ms: i64::MIN, bytes: Buffer::for_chunk() }
     }
 
     /// Adds a record. Lengths fit: the log refuses records above its limit before.
     pub(crate) fn push(&mut self, timestamp_ms: i64, key: &[u8], value: &[u8]) {
+        self.push_with(timestamp_ms, key, |bytes| bytes.extend_from_slice(value));
+    }
+
+    /// Adds a record whose value `write` appends. Returns its key and value bytes.
+    pub(crate) fn push_with(&mut self, timestamp_ms: i64, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) -> usize {
+        let bytes: &mut Vec<u8> = &mut self.bytes;
+        let start = bytes.len();
         let mut header = [0u8; HEADER_BYTES];
         let (time, lengths) = header.split_at_mut(8);
         let (key_length, value_length) = lengths.split_at_mut(4);
         time.copy_from_slice(&timestamp_ms.to_le_bytes());
         key_length.copy_from_slice(&(key.len() as u32).to_le_bytes());
-        value_length.copy_from_slice(&(value.len() as u32).to_le_bytes());
-        self.bytes.extend_from_slice(&header);
-        self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(value);
+        // Known once the value is written.
+        value_length.fill(0);
+        bytes.extend_from_slice(&header);
+        bytes.extend_from_slice(key);
+        let value_start = bytes.len();
+        write(bytes);
+        let length = bytes.len().saturating_sub(value_start);
+        if let Some(slot) = bytes.get_mut(start + HEADER_BYTES - 4..start + HEADER_BYTES) {
+            slot.copy_from_slice(&(length as u32).to_le_bytes());
+        }
         self.count += 1;
         self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
+        key.len() + length
     }
 
     /// Appends another chunk's records behind these.

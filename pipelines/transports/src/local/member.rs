@@ -13,8 +13,8 @@ use super::producer::Producer;
 use super::segment::Cursor;
 use super::store::{OffsetWrite, Store};
 use crate::{
-    Append, Batch, Change, CommitOutcome, Committed, Member, MemberConfig, OffsetCommit, Result, TopicPartition,
-    TransportError,
+    Append, Batch, Change, CommitOutcome, Committed, Member, MemberConfig, OffsetCommit, Packed, Result,
+    TopicPartition, TransportError,
 };
 
 struct Owned {
@@ -307,6 +307,10 @@ impl<S: Store> Member for LocalMember<S> {
 
     fn send(&mut self, append: Append<'_>) -> Result<()> {
         self.producer.send(&append)
+    }
+
+    fn send_packed(&mut self, topic: u16, partition: u32, records: Packed) -> Result<()> {
+        self.producer.send_packed(topic, partition, records)
     }
 
     fn commit(&mut self, offsets: &[OffsetCommit]) -> CommitOutcome {

@@ -16,7 +16,7 @@ mod assignment;
 mod coordinator;
 mod core;
 mod faults;
-mod frame;
+pub(crate) mod frame;
 mod group;
 mod log;
 mod member;
@@ -24,7 +24,7 @@ mod options;
 mod partition;
 mod producer;
 mod reader;
-mod segment;
+pub(crate) mod segment;
 pub mod store;
 mod writer;
 

@@ -125,7 +125,7 @@ impl Partition {
         state.record_end = record_end;
         state.end = state.end.max(record_end + u64::from(gap));
         state.cached_bytes += chunk.bytes.len();
-        // A segment that a reader holds just now is left alone: a new one begins.
+        // A segment that a reader looks at just now is left alone: a new one begins.
         match state.segments.back_mut().and_then(Arc::get_mut) {
             Some(segment) if segment.has_room(&chunk) => segment.append(base, &chunk),
             _ => state.segments.push_back(Arc::new(Segment::new(base, chunk))),

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::appender::{check_size, topic_of};
 use super::core::{Core, partition_of};
 use super::faults::{Fault, Moment};
-use super::frame::{CHUNK_BYTES, Chunk};
+use super::frame::{CHUNK_BYTES, Chunk, HEADER_BYTES};
 use super::log::Log;
 use super::partition::{Partition, Topic};
 use super::store::{OffsetWrite, Store};
 use super::writer::{Part, Unit};
-use crate::{Append, CommitOutcome, Committed, Result, Transactions, TransportError};
+use crate::{Append, CommitOutcome, Committed, Packed, Result, Transactions, TransportError};
 
 /// The records that a transaction has for one partition.
 struct Buffer {
@@ -58,8 +58,38 @@ impl<S: Store> Producer<S> {
     }
 
     pub(crate) fn send(&mut self, append: &Append<'_>) -> Result<()> {
-        check_size(append, self.log.options.max_record_bytes)?;
+        check_size(append.key.len() + append.value.len(), self.log.options.max_record_bytes)?;
         let size = append.key.len() + append.value.len();
+        let buffer = self.open(append.topic, append.partition, size)?;
+        match buffer.chunks.last_mut() {
+            Some(chunk) if chunk.bytes.len() + size < CHUNK_BYTES => {
+                chunk.push(append.timestamp_ms, append.key, append.value);
+            }
+            _ => {
+                let room = if buffer.chunks.is_empty() { buffer.usual_bytes.max(1_024) } else { CHUNK_BYTES };
+                let mut chunk = Chunk::with_room(room.clamp(size + HEADER_BYTES, CHUNK_BYTES.max(size + HEADER_BYTES)));
+                chunk.push(append.timestamp_ms, append.key, append.value);
+                buffer.chunks.push(chunk);
+            }
+        }
+        self.bytes += size;
+        Ok(())
+    }
+
+    /// Adds records as they are packed, without a copy.
+    pub(crate) fn send_packed(&mut self, topic: u16, partition: u32, records: Packed) -> Result<()> {
+        if records.is_empty() {
+            return Ok(());
+        }
+        check_size(records.largest_bytes, self.log.options.max_record_bytes)?;
+        let size = records.size_bytes() - records.len() * HEADER_BYTES;
+        self.open(topic, partition, size)?.chunks.push(records.chunk);
+        self.bytes += size;
+        Ok(())
+    }
+
+    /// The buffer of a partition, for `size` more bytes in the open transaction; opens one where none is.
+    fn open(&mut self, topic: u16, partition: u32, size: usize) -> Result<&mut Buffer> {
         if self.bytes + size > self.log.options.max_transaction_bytes {
             return Err(TransportError::QueueFull { queued_bytes: self.bytes });
         }
@@ -68,9 +98,9 @@ impl<S: Store> Producer<S> {
                 "the last commit's outcome is unknown: settle it, or open the transactional id anew".into(),
             ));
         }
-        let buffers = self.buffers.get_mut(usize::from(append.topic));
-        let Some(buffer) = buffers.and_then(|buffers| buffers.get_mut(append.partition as usize)) else {
-            partition_of(topic_of(&self.topics, append.topic)?, append.partition)?;
+        let buffers = self.buffers.get_mut(usize::from(topic));
+        let Some(buffer) = buffers.and_then(|buffers| buffers.get_mut(partition as usize)) else {
+            partition_of(topic_of(&self.topics, topic)?, partition)?;
             return Err(TransportError::Other("no such partition".into()));
         };
         if !buffer.touched {
@@ -80,19 +110,7 @@ impl<S: Store> Producer<S> {
             self.transaction = Some(coordinator.write(&self.id, self.epoch, &buffer.partition, deadline_ms)?);
             buffer.touched = true;
         }
-        match buffer.chunks.last_mut() {
-            Some(chunk) if chunk.bytes.len() + size < CHUNK_BYTES => {
-                chunk.push(append.timestamp_ms, append.key, append.value);
-            }
-            _ => {
-                let room = if buffer.chunks.is_empty() { buffer.usual_bytes.max(1_024) } else { CHUNK_BYTES };
-                let mut chunk = Chunk::with_capacity(room.clamp(size + 16, CHUNK_BYTES.max(size + 16)));
-                chunk.push(append.timestamp_ms, append.key, append.value);
-                buffer.chunks.push(chunk);
-            }
-        }
-        self.bytes += size;
-        Ok(())
+        Ok(buffer)
     }
 
     /// Commits what was sent together with `offsets`. `allowed` is asked under the coordinator's lock, so that nothing changes

@@ -1,13 +1,15 @@
 //! Contiguous bytes of one partition in memory, and how a cursor walks over them.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::frame::{Chunk, frame_at};
 use crate::Batch;
+use crate::buffer::Buffer;
 
-/// Chunks smaller than this are gathered into shared segments of [`GATHERED_BYTES`]; larger ones become a segment as they are.
-const OWN_SEGMENT_BYTES: usize = 64 << 10;
-const GATHERED_BYTES: usize = 256 << 10;
+/// Chunks smaller than this are gathered into shared segments; larger ones become a segment as they are. About half of what a buffer
+/// holds, so that memory is not wasted on buffers that are nearly empty.
+const OWN_SEGMENT_BYTES: usize = 128 << 10;
 
 static NEXT_SEGMENT: AtomicU64 = AtomicU64::new(1);
 
@@ -30,8 +32,10 @@ impl Run {
 pub(crate) struct Segment {
     id: u64,
     runs: Vec<Run>,
-    bytes: Vec<u8>,
+    bytes: Buffer,
     max_timestamp_ms: i64,
+    /// Nothing is added any more, so a reader may hold it for as long as it likes.
+    is_whole: bool,
 }
 
 /// Where a reader stands. The hint saves walking a segment from its start again.
@@ -63,8 +67,8 @@ impl Segment {
             return Self::whole(base, chunk);
         }
         let id = NEXT_SEGMENT.fetch_add(1, Ordering::Relaxed);
-        let bytes = Vec::with_capacity(GATHERED_BYTES);
-        let mut segment = Self { id, runs: Vec::new(), bytes, max_timestamp_ms: i64::MIN };
+        let bytes = Buffer::for_chunk();
+        let mut segment = Self { id, runs: Vec::new(), bytes, max_timestamp_ms: i64::MIN, is_whole: false };
         segment.append(base, &chunk);
         segment
     }
@@ -73,12 +77,14 @@ impl Segment {
     pub(crate) fn whole(base: u64, chunk: Chunk) -> Self {
         let id = NEXT_SEGMENT.fetch_add(1, Ordering::Relaxed);
         let runs = vec![Run { base, count: chunk.count, start: 0 }];
-        Self { id, runs, bytes: chunk.bytes, max_timestamp_ms: chunk.max_timestamp_ms }
+        Self { id, runs, bytes: chunk.bytes, max_timestamp_ms: chunk.max_timestamp_ms, is_whole: true }
     }
 
     /// Whether `chunk` still fits without moving what is there.
     pub(crate) fn has_room(&self, chunk: &Chunk) -> bool {
-        chunk.bytes.len() < OWN_SEGMENT_BYTES && self.bytes.capacity() - self.bytes.len() >= chunk.bytes.len()
+        !self.is_whole
+            && chunk.bytes.len() < OWN_SEGMENT_BYTES
+            && self.bytes.capacity() - self.bytes.len() >= chunk.bytes.len()
     }
 
     pub(crate) fn append(&mut self, base: u64, chunk: &Chunk) {
@@ -88,6 +94,11 @@ impl Segment {
         }
         self.bytes.extend_from_slice(&chunk.bytes);
         self.max_timestamp_ms = self.max_timestamp_ms.max(chunk.max_timestamp_ms);
+    }
+
+    /// The records' frames.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
@@ -109,10 +120,11 @@ impl Segment {
         self.runs.get(index).map(|run| run.base.max(offset))
     }
 
-    /// Copies records from the cursor on, those below `until`, until the batch holds `limit_bytes`. Returns whether the batch is
-    /// full.
-    pub(crate) fn copy_to(
-        &self,
+    /// Delivers records from the cursor on, those below `until`, until the batch holds `limit_bytes`. Returns whether the batch is
+    /// full. The batch holds a whole segment instead of copying from it; what is in one that still grows is little and is copied,
+    /// for while a reader holds a segment nothing can be added to it.
+    pub(crate) fn deliver(
+        self: &Arc<Self>,
         cursor: &mut Cursor,
         until: u64,
         limit_bytes: usize,
@@ -121,7 +133,7 @@ impl Segment {
         batch: &mut Batch,
     ) -> bool {
         let (mut index, mut at, mut offset) = self.find(cursor);
-        let mut full = false;
+        let (mut full, mut shared) = (false, None);
         'runs: while let Some(run) = self.runs.get(index) {
             if offset < run.base {
                 (at, offset) = (run.start, run.base);
@@ -136,7 +148,12 @@ impl Segment {
                 }
                 // Every run was counted when it was written, or checked when it was read from disk.
                 let Some(frame) = frame_at(&self.bytes, at) else { break 'runs };
-                batch.push(frame.record(topic, partition, offset));
+                if self.is_whole {
+                    let shared = *shared.get_or_insert_with(|| batch.hold(Arc::clone(self)));
+                    batch.push_held(shared, at, frame.record(topic, partition, offset));
+                } else {
+                    batch.push(frame.record(topic, partition, offset));
+                }
                 at += frame.size();
                 offset += 1;
                 cursor.offset = offset;

@@ -6,5 +6,6 @@ mod conformance;
 mod crash;
 mod damage;
 mod exactly_once;
+mod held;
 mod model;
 mod support;
