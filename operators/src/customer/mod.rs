@@ -38,4 +38,6 @@ pub(crate) fn last_ended_day(days: &SiteDays, watermark_ms: i64) -> Option<i32> 
 }
 
 #[cfg(test)]
+mod cdnow;
+#[cfg(test)]
 pub(crate) mod testing;
