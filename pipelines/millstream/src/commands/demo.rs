@@ -79,6 +79,10 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
         if page.is_some() {
             serving.start(&app, &mut services);
             page::open_for_visitors(&url, &write_key, args, &mut services);
+        } else {
+            tell(
+                "The shop page is left out: it holds a read token, and collect.listen is not an address of this machine alone.\n",
+            );
         }
         wait_for_signal(&services)?;
         tell("stopping: finishing requests and epochs");

@@ -189,6 +189,19 @@ mod tests {
     }
 
     #[test]
+    fn a_read_token_is_long_and_no_write_key() {
+        let shop = |token: &str| {
+            format!("[[sites]]\nname = \"shop\"\nwrite_keys = [\"write-key-of-shop\"]\nread_tokens = [\"{token}\"]\n")
+        };
+        assert!(load_text(&shop("read-token-of-shop")).is_ok());
+        for (token, wrong) in [("short", "16 or more"), ("write-key-of-shop", "public")] {
+            let (at, detail) = line(&shop(token));
+            assert_eq!(at, 4);
+            assert!(detail.contains(wrong), "{detail}");
+        }
+    }
+
+    #[test]
     fn a_senseless_value_names_its_line() {
         assert_eq!(line("# none\npartitions = 0\n").0, 2);
         assert_eq!(line("[kafka]\nsecurity = \"open\"\n").0, 2);
