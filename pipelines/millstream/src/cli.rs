@@ -39,6 +39,8 @@ pub enum Command {
     Generate(GenerateArgs),
     /// SQL on the warehouse.
     Query(QueryArgs),
+    /// What customers were expected to do on a day: purchases ahead and the probability of at least one, from the orders known then.
+    AsOf(AsOfArgs),
     /// Creates the topics that are missing.
     Topics,
     /// Creates and migrates the warehouse's tables.
@@ -149,6 +151,25 @@ pub enum Format {
 pub struct QueryArgs {
     /// The statement, for example "select count(*) from events".
     pub sql: String,
+    /// How to print it.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub format: Format,
+}
+
+/// `as-of`.
+#[derive(Debug, Args)]
+pub struct AsOfArgs {
+    /// The last day whose orders are known, such as 2026-09-30, in the site's time zone.
+    pub date: String,
+    /// Only this site's customers.
+    #[arg(long)]
+    pub site: Option<String>,
+    /// Days ahead.
+    #[arg(long, value_delimiter = ',', default_values_t = [30u32, 90, 365])]
+    pub horizons: Vec<u32>,
+    /// Parameters (JSON); by default the site's own of the configuration, else the built-in ones.
+    #[arg(long)]
+    pub model: Option<PathBuf>,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

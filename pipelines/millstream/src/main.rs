@@ -51,6 +51,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Import(args) => commands::import::run(config, &args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Query(args) => commands::query::run(&config, &args),
+        Command::AsOf(args) => commands::as_of::run(&config, &args),
         Command::Topics => commands::topics::run(&config),
         Command::Migrate => commands::migrate::run(&config),
         Command::Check => commands::check::run(&config),

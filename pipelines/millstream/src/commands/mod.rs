@@ -1,5 +1,6 @@
 //! One file a command.
 
+pub mod as_of;
 pub mod check;
 pub mod demo;
 pub mod generate;
