@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bad_records;
+mod cdnow;
 mod consent;
 mod online_retail;
 mod rees46;
