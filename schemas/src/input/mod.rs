@@ -29,10 +29,8 @@ use scan::Scanner;
 /// holds. Unknown fields are kept in [`InputEvent::extra`].
 pub fn parse_event(payload: &[u8]) -> Result<InputEvent<'_>, InputError> {
     let mut scanner = Scanner::new(payload)?;
-    let event = generated::read_event(&mut scanner);
-    // By reference: an event is large, and each move copies it.
-    if let Ok(event) = &event {
-        generated::check_required(event).map_err(|error| *error)?;
-    }
-    event.map_err(|error| *error)
+    let mut event = generated::empty_event();
+    generated::read_event(&mut scanner, &mut event).map_err(|error| *error)?;
+    generated::check_required(&event).map_err(|error| *error)?;
+    Ok(event)
 }

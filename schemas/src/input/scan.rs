@@ -2,7 +2,7 @@
 //! skipped but checked.
 
 use super::error::{Read, fault};
-use super::skip::{literal, number, skip_space, special, special_in_word, string, syntax, value};
+use super::skip::{Ends, literal, number, skip_space, special, special_in_word, string, syntax, value};
 use super::{InputError, Reason};
 use crate::text::text;
 use std::borrow::Cow;
@@ -12,6 +12,7 @@ use std::ops::Range;
 pub struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    ends: Ends,
 }
 
 impl<'a> Scanner<'a> {
@@ -28,7 +29,7 @@ impl<'a> Scanner<'a> {
 
     /// Starts at the beginning of `text`.
     pub fn of_text(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, ends: Ends::of(text.as_bytes()) }
     }
 
     /// The first byte of the next token; 0 at the end.
@@ -190,7 +191,7 @@ impl<'a> Scanner<'a> {
     #[inline(always)]
     pub fn string(&mut self) -> Read<Cow<'a, str>> {
         let from = self.at + 1;
-        let end = special(self.text.as_bytes(), from);
+        let end = special(self.text.as_bytes(), from, self.ends);
         if self.text.as_bytes().get(end) == Some(&b'"') {
             self.at = end + 1;
             return self.slice(from, end).map(Cow::Borrowed);
@@ -202,7 +203,7 @@ impl<'a> Scanner<'a> {
     #[cold]
     fn escaped(&mut self, from: usize, escape: usize) -> Read<Cow<'a, str>> {
         // Skipping first checks the whole string, so that what follows only meets well-formed escapes.
-        let end = string(self.text.as_bytes(), from - 1).or_else(|wrong| wrong.fail())?;
+        let end = string(self.text.as_bytes(), from - 1, self.ends).or_else(|wrong| wrong.fail())?;
         let mut value = String::with_capacity(end - from);
         value.push_str(self.slice(from, escape)?);
         let mut rest = self.slice(escape, end - 1)?;
@@ -227,7 +228,7 @@ impl<'a> Scanner<'a> {
     pub fn skip(&mut self) -> Read<Range<usize>> {
         self.peek();
         let from = self.at;
-        self.at = value(self.text.as_bytes(), from).or_else(|wrong| wrong.fail())?;
+        self.at = value(self.text.as_bytes(), from, self.ends).or_else(|wrong| wrong.fail())?;
         Ok(from..self.at)
     }
 
@@ -235,7 +236,7 @@ impl<'a> Scanner<'a> {
     #[cold]
     pub fn wrong_type<T>(&mut self, expected: &'static str) -> Read<T> {
         let first = self.peek();
-        value(self.text.as_bytes(), self.at).or_else(|wrong| wrong.fail())?;
+        value(self.text.as_bytes(), self.at, self.ends).or_else(|wrong| wrong.fail())?;
         let found = match first {
             b'"' => "a string",
             b'{' => "an object",

@@ -2,6 +2,7 @@
 
 use super::Reason;
 use super::error::{Read, fault};
+use memchr::memchr2;
 
 /// Objects and arrays may be nested this deep.
 const MAX_DEPTH: u32 = 64;
@@ -34,14 +35,36 @@ pub(super) fn skip_space(bytes: &[u8], mut at: usize) -> usize {
     at
 }
 
+/// What can end a plain string in a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ends {
+    /// Quotes and backslashes: the text has no control characters. So senders write almost all.
+    Marks,
+    /// Control characters too, which a string may not hold.
+    MarksAndControls,
+}
+
+impl Ends {
+    /// What can end a plain string in `bytes`.
+    #[inline]
+    pub(super) fn of(bytes: &[u8]) -> Self {
+        // The least byte, without a way out: so the compiler takes sixteen at a time.
+        if bytes.iter().fold(u8::MAX, |least, byte| least.min(*byte)) < 0x20 {
+            Self::MarksAndControls
+        } else {
+            Self::Marks
+        }
+    }
+}
+
 /// The position of the first byte from `at` that ends a plain string: a quote, a backslash or a control character; the end, where
 /// there is none.
 #[inline(always)]
-pub(super) fn special(bytes: &[u8], at: usize) -> usize {
+pub(super) fn special(bytes: &[u8], at: usize, ends: Ends) -> usize {
     // Many keys and words end at once: that is cheaper looked at here than by a call.
     match special_in_word(bytes, at) {
         Some(end) => end,
-        None => special_far(bytes, at),
+        None => special_far(bytes, at, ends),
     }
 }
 
@@ -61,21 +84,13 @@ pub(super) fn special_in_word(bytes: &[u8], at: usize) -> Option<usize> {
 }
 
 #[inline(never)]
-fn special_far(bytes: &[u8], mut at: usize) -> usize {
-    // Without branches and without a way out of the middle: so the compiler makes a few vector instructions of sixteen comparisons.
-    let is_special = |byte: &u8| (*byte == b'"') | (*byte == b'\\') | (*byte < 0x20);
-    while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<16>())
-        && !chunk.iter().fold(false, |any, byte| any | is_special(byte))
-    {
-        at += 16;
-    }
-    for word_at in [at, at + 8] {
-        if let Some(end) = special_in_word(bytes, word_at) {
-            return end;
-        }
-    }
+fn special_far(bytes: &[u8], at: usize, ends: Ends) -> usize {
     let rest = bytes.get(at..).unwrap_or_default();
-    rest.iter().position(is_special).map_or(bytes.len(), |len| at + len)
+    let end = match ends {
+        Ends::Marks => memchr2(b'"', b'\\', rest),
+        Ends::MarksAndControls => rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20)),
+    };
+    end.map_or(bytes.len(), |len| at + len)
 }
 
 pub(super) fn literal(bytes: &[u8], at: usize, word: &'static [u8]) -> Result<usize, Wrong> {
@@ -111,8 +126,8 @@ pub(super) fn number(bytes: &[u8], mut at: usize) -> Result<usize, Wrong> {
 }
 
 /// The end of the string whose quote is at `at`.
-pub(super) fn string(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
-    let mut at = special(bytes, at + 1);
+pub(super) fn string(bytes: &[u8], at: usize, ends: Ends) -> Result<usize, Wrong> {
+    let mut at = special(bytes, at + 1, ends);
     loop {
         match bytes.get(at) {
             Some(b'"') => return Ok(at + 1),
@@ -126,12 +141,12 @@ pub(super) fn string(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
             Some(_) => return Err(Wrong { expected: "no control character in a string", at }),
             None => return Err(Wrong { expected: "the end of a string", at }),
         }
-        at = special(bytes, at);
+        at = special(bytes, at, ends);
     }
 }
 
 /// The end of the value at `at`, whatever it is. Without recursion: depth costs one bit a level.
-pub(super) fn value(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+pub(super) fn value(bytes: &[u8], at: usize, ends: Ends) -> Result<usize, Wrong> {
     let mut at = at;
     // One bit a level, the innermost lowest: set in an object.
     let (mut depth, mut objects) = (0u32, 0u64);
@@ -140,7 +155,7 @@ pub(super) fn value(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
         at = skip_space(bytes, at);
         let opened = match bytes.get(at) {
             Some(b'"') => {
-                at = string(bytes, at)?;
+                at = string(bytes, at, ends)?;
                 false
             }
             Some(b'-' | b'0'..=b'9') => {
@@ -184,13 +199,13 @@ pub(super) fn value(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
                 Some(b',') if !first => {
                     at += 1;
                     if in_object {
-                        at = key(bytes, at)?;
+                        at = key(bytes, at, ends)?;
                     }
                     break;
                 }
                 Some(_) if first => {
                     if in_object {
-                        at = key(bytes, at)?;
+                        at = key(bytes, at, ends)?;
                     }
                     break;
                 }
@@ -205,12 +220,12 @@ pub(super) fn value(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
 }
 
 /// The end of a key and its colon.
-fn key(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
+fn key(bytes: &[u8], at: usize, ends: Ends) -> Result<usize, Wrong> {
     let at = skip_space(bytes, at);
     if bytes.get(at) != Some(&b'"') {
         return Err(Wrong { expected: "a key", at });
     }
-    let at = skip_space(bytes, string(bytes, at)?);
+    let at = skip_space(bytes, string(bytes, at, ends)?);
     if bytes.get(at) != Some(&b':') {
         return Err(Wrong { expected: "a colon", at });
     }
@@ -219,7 +234,7 @@ fn key(bytes: &[u8], at: usize) -> Result<usize, Wrong> {
 
 #[cfg(test)]
 mod tests {
-    use super::special;
+    use super::{Ends, special};
 
     #[test]
     fn a_plain_string_ends_where_a_byte_by_byte_search_says() {
@@ -227,16 +242,17 @@ mod tests {
         for filler in [b'x', b' ', 0x7f, 0x80, 0x9f, b'"' | 0x80, b'\\' | 0x80, 0xff] {
             for len in 0..72 {
                 let mut text = vec![filler; len];
-                assert_eq!(special(&text, 0), len);
+                assert_eq!(special(&text, 0, Ends::of(&text)), len);
                 for (at, ending) in (0..len).zip([b'"', b'\\', 0x00, 0x1f].into_iter().cycle()) {
                     text[at] = ending;
+                    let ends = Ends::of(&text);
+                    assert_eq!(ends == Ends::MarksAndControls, ending < 0x20);
                     for from in 0..=len {
                         let rest = text[from..].iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..0x20));
-                        assert_eq!(
-                            special(&text, from),
-                            rest.map_or(len, |found| from + found),
-                            "{text:?} from {from}"
-                        );
+                        let end = rest.map_or(len, |found| from + found);
+                        assert_eq!(special(&text, from, ends), end, "{text:?} from {from}");
+                        // What looks for more finds the same.
+                        assert_eq!(special(&text, from, Ends::MarksAndControls), end, "{text:?} from {from}");
                     }
                     text[at] = filler;
                 }

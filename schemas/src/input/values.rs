@@ -152,23 +152,28 @@ pub fn consent<'a>(scanner: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Rea
     Ok(Some(bits))
 }
 
-/// A group of fields, read by `read`.
+/// A group of fields, read by `read` into its place.
 #[inline(always)]
-pub fn group<'a, T>(
+pub fn group<'a, T: Default>(
     scanner: &mut Scanner<'a>,
+    to: &mut Option<T>,
     extra: &mut Vec<Extra<'a>>,
-    read: impl FnOnce(&mut Scanner<'a>, &mut Vec<Extra<'a>>) -> Read<T>,
-) -> Read<Option<T>> {
-    if scanner.null()? { Ok(None) } else { read(scanner, extra).map(Some) }
+    read: impl FnOnce(&mut Scanner<'a>, &mut T, &mut Vec<Extra<'a>>) -> Read<()>,
+) -> Read<()> {
+    if scanner.null()? {
+        *to = None;
+        return Ok(());
+    }
+    read(scanner, to.insert(T::default()), extra)
 }
 
 /// At most `max_items` lines, each read by `read`.
-pub fn lines<'a, T>(
+pub fn lines<'a, T: Default>(
     scanner: &mut Scanner<'a>,
     extra: &mut Vec<Extra<'a>>,
     array: &'static str,
     max_items: usize,
-    mut read: impl FnMut(&mut Scanner<'a>, &mut Vec<Extra<'a>>) -> Read<T>,
+    mut read: impl FnMut(&mut Scanner<'a>, &mut T, &mut Vec<Extra<'a>>) -> Read<()>,
 ) -> Read<Vec<T>> {
     if scanner.null()? {
         return Ok(Vec::new());
@@ -180,7 +185,9 @@ pub fn lines<'a, T>(
             return fault(Reason::TooManyLines, format!("more than {max_items} lines"));
         }
         let known = extra.len();
-        items.push(read(scanner, extra).in_item(array, items.len() + 1)?);
+        let mut item = T::default();
+        read(scanner, &mut item, extra).in_item(array, items.len() + 1)?;
+        items.push(item);
         for extra in &mut extra[known..] {
             extra.path = Cow::Owned(format!("{array}[{}].{}", items.len(), extra.path));
         }

@@ -24,21 +24,17 @@ impl<'a> Address<'a> {
     /// Cuts an address.
     pub fn parse(url: &'a str) -> Self {
         let url = url.trim_ascii();
-        let named = until(url, 0, |rest| rest.iter().position(|&byte| !is_of_scheme(byte)));
-        let (scheme, start) = match url.get(named..named + 3) {
-            Some("://") => (cut(url, 0, named), named + 3),
-            _ if url.starts_with("//") => ("", 2),
-            _ => ("", 0),
-        };
-        let host_end = until(url, start, |rest| rest.iter().position(|byte| matches!(byte, b'/' | b'?' | b'#')));
+        let (scheme, start) = scheme_of(url);
+        let (host_end, is_plain) = authority_end(url, start);
         let path_end = until(url, host_end, |rest| memchr2(b'?', b'#', rest));
         let query_end = until(url, path_end, |rest| memchr(b'#', rest));
         let authority = cut(url, start, host_end);
         // A bare path has no host.
         let authority = if start == 0 && !authority.contains('.') { "" } else { authority };
+        let host = if is_plain { authority } else { host_of(authority) };
         Self {
             scheme,
-            host: host_of(authority),
+            host: host.strip_suffix('.').unwrap_or(host),
             path: cut(url, host_end, path_end),
             query: cut(url, path_end + 1, query_end),
         }
@@ -69,14 +65,41 @@ impl<'a> Address<'a> {
     }
 }
 
-/// Host of an authority: without user, port, brackets or final dot.
+/// The scheme, and where the authority begins.
+#[inline]
+fn scheme_of(url: &str) -> (&str, usize) {
+    const USUAL: &str = "https";
+    if url.starts_with("https://") {
+        return (USUAL, USUAL.len() + 3);
+    }
+    let named = until(url, 0, |rest| rest.iter().position(|&byte| !is_of_scheme(byte)));
+    match url.get(named..named + 3) {
+        Some("://") => (cut(url, 0, named), named + 3),
+        _ if url.starts_with("//") => ("", 2),
+        _ => ("", 0),
+    }
+}
+
+/// Where the authority that begins at `start` ends, and whether it is a host and nothing else, but for a final dot.
+#[inline]
+fn authority_end(url: &str, start: usize) -> (usize, bool) {
+    let mut is_plain = true;
+    let end = until(url, start, |rest| {
+        rest.iter().position(|byte| {
+            is_plain &= !matches!(byte, b'@' | b':' | b'[');
+            matches!(byte, b'/' | b'?' | b'#')
+        })
+    });
+    (end, is_plain)
+}
+
+/// Host of an authority: without user, port or brackets.
 fn host_of(authority: &str) -> &str {
     let start = authority.bytes().rposition(|byte| byte == b'@').map_or(0, |at| at + 1);
-    let host = match authority.as_bytes().get(start) {
+    match authority.as_bytes().get(start) {
         Some(b'[') => cut(authority, start + 1, until(authority, start, |rest| first(b']', rest))),
         _ => cut(authority, start, until(authority, start, |rest| first(b':', rest))),
-    };
-    host.strip_suffix('.').unwrap_or(host)
+    }
 }
 
 fn is_of_scheme(byte: u8) -> bool {
@@ -86,7 +109,7 @@ fn is_of_scheme(byte: u8) -> bool {
 /// The place that `find` finds in what follows `start`; the text's end where it finds none. Only ASCII bytes are looked for here, so
 /// that the place is always between characters.
 #[inline]
-fn until(text: &str, start: usize, find: impl Fn(&[u8]) -> Option<usize>) -> usize {
+fn until(text: &str, start: usize, find: impl FnOnce(&[u8]) -> Option<usize>) -> usize {
     let rest = text.as_bytes().get(start..).unwrap_or_default();
     find(rest).map_or(text.len(), |at| start + at)
 }
@@ -159,6 +182,9 @@ mod tests {
             ("/out?to=https://x.example/", "", "", "/out", "to=https://x.example/"),
             (" https://shop.example/ü?q=ä ", "https", "shop.example", "/ü", "q=ä"),
             ("android-app://com.google.android.gm/", "android-app", "com.google.android.gm", "/", ""),
+            ("https://user@shop.example./x", "https", "shop.example", "/x", ""),
+            ("https:/shop.example", "", "", "/shop.example", ""),
+            ("HTTPS://Shop.Example#x", "HTTPS", "Shop.Example", "", ""),
             ("", "", "", "", ""),
         ] {
             assert_eq!(Address::parse(url), Address { scheme, host, path, query }, "{url}");

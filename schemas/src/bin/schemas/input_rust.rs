@@ -189,23 +189,42 @@ fn reader(out: &mut String, catalogue: &Catalogue, name: &str, fields: &[InputFi
     let (path, ty) = (if event { String::new() } else { format!("{name}.") }, struct_name(name));
     let life = if borrows(catalogue, fields) { "<'a>" } else { "" };
     if event {
-        let _ = writeln!(out, "pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<{ty}{life}> {{");
-        out.push_str("    let extra = &mut Vec::new();\n");
+        let _ = writeln!(out, "/// An event of which nothing is known; the id and the type hold their places only.");
+        let _ = writeln!(out, "pub(in crate::input) fn empty_event<'a>() -> {ty}{life} {{\n    {ty} {{");
+        for field in fields {
+            let _ = writeln!(out, "        {}: {},", ident(field), empty(catalogue, field));
+        }
+        out.push_str("        extra: Vec::new(),\n    }\n}\n\n");
+        // Into its place: an event is large, and each move copies it.
+        out.push_str("/// Reads an event into an empty one.\n");
+        let _ = writeln!(
+            out,
+            "pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>, to: &mut {ty}{life}) -> Read<()> {{"
+        );
     } else {
-        let _ =
-            writeln!(out, "fn read_{name}<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<{ty}{life}> {{");
+        let _ = writeln!(
+            out,
+            "fn read_{name}<'a>(s: &mut Scanner<'a>, to: &mut {ty}{life}, extra: &mut Vec<Extra<'a>>) -> Read<()> {{"
+        );
     }
-    for field in fields {
-        let initial = if field.kind == Kind::Lines { "Vec::new()" } else { "None" };
-        let _ = writeln!(out, "    let mut {} = {initial};", ident(field));
+    for field in fields.iter().filter(|field| field.required) {
+        let _ = writeln!(out, "    let mut {} = None;", ident(field));
     }
     out.push_str("    s.begin_object()?;\n    let mut first = true;\n    while let Some(key) = s.next_key(&mut first)? {\n        match &*key {\n");
+    let extra = if event { "&mut to.extra" } else { "extra" };
     for field in fields {
         let path = format!("{path}{}", field.name);
-        let _ = writeln!(out, "            {:?} => {} = {},", field.name, ident(field), read_value(field, &path));
+        let ident = ident(field);
+        let read = read_value(field, &path, extra);
+        let _ = match (field.kind, field.required) {
+            (Kind::Group, _) => writeln!(out, "            {:?} => {read},", field.name),
+            (_, true) => writeln!(out, "            {:?} => {ident} = {read},", field.name),
+            (_, false) => writeln!(out, "            {:?} => to.{ident} = {read},", field.name),
+        };
     }
     let group = if event || name == "line" { "" } else { name };
-    let _ = writeln!(out, "            _ => extra.push(Extra::read({group:?}, key, s)?),\n        }}\n    }}");
+    let push = if event { "to.extra" } else { "extra" };
+    let _ = writeln!(out, "            _ => {push}.push(Extra::read({group:?}, key, s)?),\n        }}\n    }}");
     if event {
         // What is no JSON is that first, whatever it lacks besides.
         out.push_str("    s.end()?;\n");
@@ -218,20 +237,27 @@ fn reader(out: &mut String, catalogue: &Catalogue, name: &str, fields: &[InputFi
             format!("{path}{}", field.name)
         );
     }
-    let mut names: Vec<String> = fields.iter().map(ident).collect();
-    if event {
-        names.push("extra: std::mem::take(extra)".into());
-        let _ = writeln!(
-            out,
-            "    let event = {ty} {{ {} }};\n    extra::check_size(&event)?;\n    Ok(event)\n}}\n",
-            names.join(", ")
-        );
-    } else {
-        let _ = writeln!(out, "    Ok({ty} {{ {} }})\n}}\n", names.join(", "));
+    for field in fields.iter().filter(|field| field.required) {
+        let _ = writeln!(out, "    to.{0} = {0};", ident(field));
+    }
+    out.push_str(if event { "    extra::check_size(to)\n}\n\n" } else { "    Ok(())\n}\n\n" });
+}
+
+/// A field's value in an event of which nothing is known.
+fn empty(catalogue: &Catalogue, field: &InputField) -> String {
+    match (field.kind, field.required) {
+        (Kind::Lines, _) => "Vec::new()".into(),
+        (Kind::EventType, true) => {
+            let first = catalogue.types.first().map(|ty| pascal(&ty.name)).unwrap_or_default();
+            format!("EventType::{first}")
+        }
+        (Kind::String, true) => "Cow::Borrowed(\"\")".into(),
+        (_, true) => "Default::default()".into(),
+        (_, false) => "None".into(),
     }
 }
 
-fn read_value(field: &InputField, path: &str) -> String {
+fn read_value(field: &InputField, path: &str, extra: &str) -> String {
     let call = match field.kind {
         Kind::String => format!("values::string(s, {})", field.max_bytes.unwrap_or_default()),
         Kind::Time => "values::time(s)".into(),
@@ -242,12 +268,12 @@ fn read_value(field: &InputField, path: &str) -> String {
         }
         Kind::Decimal => "values::decimal(s)".into(),
         Kind::Currency => "values::currency(s)".into(),
-        Kind::Consent => "values::consent(s, extra)".into(),
+        Kind::Consent => format!("values::consent(s, {extra})"),
         Kind::EventType => "values::event_type(s)".into(),
         Kind::Object => format!("values::object(s, {})", field.max_bytes.unwrap_or_default()),
-        Kind::Group => format!("values::group(s, extra, read_{})", field.name),
+        Kind::Group => format!("values::group(s, &mut to.{0}, {extra}, read_{0})", field.name),
         Kind::Lines => format!(
-            "values::lines(s, extra, {path:?}, {}, read_{})",
+            "values::lines(s, {extra}, {path:?}, {}, read_{})",
             field.max_items.unwrap_or_default(),
             field.of.as_deref().unwrap_or_default()
         ),

@@ -240,319 +240,278 @@ pub struct InputTouch<'a> {
     pub order_id: Option<Cow<'a, str>>,
 }
 
-pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>) -> Read<InputEvent<'a>> {
-    let extra = &mut Vec::new();
+/// An event of which nothing is known; the id and the type hold their places only.
+pub(in crate::input) fn empty_event<'a>() -> InputEvent<'a> {
+    InputEvent {
+        id: Cow::Borrowed(""),
+        event_type: EventType::PageView,
+        time: None,
+        sequence: None,
+        device: None,
+        user: None,
+        session: None,
+        language: None,
+        country: None,
+        user_agent: None,
+        page: None,
+        campaign: None,
+        product: None,
+        search: None,
+        click: None,
+        ping: None,
+        checkout: None,
+        order: None,
+        refund: None,
+        consent: None,
+        experiment: None,
+        spend: None,
+        touch: None,
+        name: None,
+        properties: None,
+        extra: Vec::new(),
+    }
+}
+
+/// Reads an event into an empty one.
+pub(in crate::input) fn read_event<'a>(s: &mut Scanner<'a>, to: &mut InputEvent<'a>) -> Read<()> {
     let mut id = None;
     let mut event_type = None;
-    let mut time = None;
-    let mut sequence = None;
-    let mut device = None;
-    let mut user = None;
-    let mut session = None;
-    let mut language = None;
-    let mut country = None;
-    let mut user_agent = None;
-    let mut page = None;
-    let mut campaign = None;
-    let mut product = None;
-    let mut search = None;
-    let mut click = None;
-    let mut ping = None;
-    let mut checkout = None;
-    let mut order = None;
-    let mut refund = None;
-    let mut consent = None;
-    let mut experiment = None;
-    let mut spend = None;
-    let mut touch = None;
-    let mut name = None;
-    let mut properties = None;
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
             "id" => id = values::string(s, 128).in_field("id")?,
             "type" => event_type = values::event_type(s).in_field("type")?,
-            "time" => time = values::time(s).in_field("time")?,
-            "sequence" => sequence = values::long(s, 0, i64::MAX, Reason::OutOfRange).in_field("sequence")?,
-            "device" => device = values::string(s, 128).in_field("device")?,
-            "user" => user = values::string(s, 128).in_field("user")?,
-            "session" => session = values::string(s, 128).in_field("session")?,
-            "language" => language = values::string(s, 64).in_field("language")?,
-            "country" => country = values::string(s, 64).in_field("country")?,
-            "user_agent" => user_agent = values::string(s, 1024).in_field("user_agent")?,
-            "page" => page = values::group(s, extra, read_page).in_field("page")?,
-            "campaign" => campaign = values::group(s, extra, read_campaign).in_field("campaign")?,
-            "product" => product = values::group(s, extra, read_product).in_field("product")?,
-            "search" => search = values::group(s, extra, read_search).in_field("search")?,
-            "click" => click = values::group(s, extra, read_click).in_field("click")?,
-            "ping" => ping = values::group(s, extra, read_ping).in_field("ping")?,
-            "checkout" => checkout = values::group(s, extra, read_checkout).in_field("checkout")?,
-            "order" => order = values::group(s, extra, read_order).in_field("order")?,
-            "refund" => refund = values::group(s, extra, read_refund).in_field("refund")?,
-            "consent" => consent = values::consent(s, extra).in_field("consent")?,
-            "experiment" => experiment = values::group(s, extra, read_experiment).in_field("experiment")?,
-            "spend" => spend = values::group(s, extra, read_spend).in_field("spend")?,
-            "touch" => touch = values::group(s, extra, read_touch).in_field("touch")?,
-            "name" => name = values::string(s, 256).in_field("name")?,
-            "properties" => properties = values::object(s, 16384).in_field("properties")?,
-            _ => extra.push(Extra::read("", key, s)?),
+            "time" => to.time = values::time(s).in_field("time")?,
+            "sequence" => to.sequence = values::long(s, 0, i64::MAX, Reason::OutOfRange).in_field("sequence")?,
+            "device" => to.device = values::string(s, 128).in_field("device")?,
+            "user" => to.user = values::string(s, 128).in_field("user")?,
+            "session" => to.session = values::string(s, 128).in_field("session")?,
+            "language" => to.language = values::string(s, 64).in_field("language")?,
+            "country" => to.country = values::string(s, 64).in_field("country")?,
+            "user_agent" => to.user_agent = values::string(s, 1024).in_field("user_agent")?,
+            "page" => values::group(s, &mut to.page, &mut to.extra, read_page).in_field("page")?,
+            "campaign" => values::group(s, &mut to.campaign, &mut to.extra, read_campaign).in_field("campaign")?,
+            "product" => values::group(s, &mut to.product, &mut to.extra, read_product).in_field("product")?,
+            "search" => values::group(s, &mut to.search, &mut to.extra, read_search).in_field("search")?,
+            "click" => values::group(s, &mut to.click, &mut to.extra, read_click).in_field("click")?,
+            "ping" => values::group(s, &mut to.ping, &mut to.extra, read_ping).in_field("ping")?,
+            "checkout" => values::group(s, &mut to.checkout, &mut to.extra, read_checkout).in_field("checkout")?,
+            "order" => values::group(s, &mut to.order, &mut to.extra, read_order).in_field("order")?,
+            "refund" => values::group(s, &mut to.refund, &mut to.extra, read_refund).in_field("refund")?,
+            "consent" => to.consent = values::consent(s, &mut to.extra).in_field("consent")?,
+            "experiment" => values::group(s, &mut to.experiment, &mut to.extra, read_experiment).in_field("experiment")?,
+            "spend" => values::group(s, &mut to.spend, &mut to.extra, read_spend).in_field("spend")?,
+            "touch" => values::group(s, &mut to.touch, &mut to.extra, read_touch).in_field("touch")?,
+            "name" => to.name = values::string(s, 256).in_field("name")?,
+            "properties" => to.properties = values::object(s, 16384).in_field("properties")?,
+            _ => to.extra.push(Extra::read("", key, s)?),
         }
     }
     s.end()?;
     let Some(id) = id else { return fault(Reason::MissingField, "not given, null or empty").in_field("id") };
     let Some(event_type) = event_type else { return fault(Reason::MissingField, "not given, null or empty").in_field("type") };
-    let event = InputEvent { id, event_type, time, sequence, device, user, session, language, country, user_agent, page, campaign, product, search, click, ping, checkout, order, refund, consent, experiment, spend, touch, name, properties, extra: std::mem::take(extra) };
-    extra::check_size(&event)?;
-    Ok(event)
+    to.id = id;
+    to.event_type = event_type;
+    extra::check_size(to)
 }
 
-fn read_page<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputPage<'a>> {
-    let mut url = None;
-    let mut title = None;
-    let mut referrer = None;
-    let mut view_id = None;
+fn read_page<'a>(s: &mut Scanner<'a>, to: &mut InputPage<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "url" => url = values::string(s, 2048).in_field("page.url")?,
-            "title" => title = values::string(s, 1024).in_field("page.title")?,
-            "referrer" => referrer = values::string(s, 2048).in_field("page.referrer")?,
-            "view_id" => view_id = values::string(s, 128).in_field("page.view_id")?,
+            "url" => to.url = values::string(s, 2048).in_field("page.url")?,
+            "title" => to.title = values::string(s, 1024).in_field("page.title")?,
+            "referrer" => to.referrer = values::string(s, 2048).in_field("page.referrer")?,
+            "view_id" => to.view_id = values::string(s, 128).in_field("page.view_id")?,
             _ => extra.push(Extra::read("page", key, s)?),
         }
     }
-    Ok(InputPage { url, title, referrer, view_id })
+    Ok(())
 }
 
-fn read_campaign<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputCampaign<'a>> {
-    let mut source = None;
-    let mut medium = None;
-    let mut name = None;
-    let mut term = None;
-    let mut content = None;
+fn read_campaign<'a>(s: &mut Scanner<'a>, to: &mut InputCampaign<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "source" => source = values::string(s, 256).in_field("campaign.source")?,
-            "medium" => medium = values::string(s, 256).in_field("campaign.medium")?,
-            "name" => name = values::string(s, 256).in_field("campaign.name")?,
-            "term" => term = values::string(s, 256).in_field("campaign.term")?,
-            "content" => content = values::string(s, 256).in_field("campaign.content")?,
+            "source" => to.source = values::string(s, 256).in_field("campaign.source")?,
+            "medium" => to.medium = values::string(s, 256).in_field("campaign.medium")?,
+            "name" => to.name = values::string(s, 256).in_field("campaign.name")?,
+            "term" => to.term = values::string(s, 256).in_field("campaign.term")?,
+            "content" => to.content = values::string(s, 256).in_field("campaign.content")?,
             _ => extra.push(Extra::read("campaign", key, s)?),
         }
     }
-    Ok(InputCampaign { source, medium, name, term, content })
+    Ok(())
 }
 
-fn read_product<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputProduct<'a>> {
-    let mut id = None;
-    let mut name = None;
-    let mut category = None;
-    let mut brand = None;
-    let mut price = None;
-    let mut currency = None;
-    let mut quantity = None;
-    let mut list_id = None;
+fn read_product<'a>(s: &mut Scanner<'a>, to: &mut InputProduct<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "id" => id = values::string(s, 128).in_field("product.id")?,
-            "name" => name = values::string(s, 256).in_field("product.name")?,
-            "category" => category = values::string(s, 256).in_field("product.category")?,
-            "brand" => brand = values::string(s, 256).in_field("product.brand")?,
-            "price" => price = values::decimal(s).in_field("product.price")?,
-            "currency" => currency = values::currency(s).in_field("product.currency")?,
-            "quantity" => quantity = values::long(s, 1, i64::MAX, Reason::InvalidQuantity).in_field("product.quantity")?,
-            "list_id" => list_id = values::string(s, 128).in_field("product.list_id")?,
+            "id" => to.id = values::string(s, 128).in_field("product.id")?,
+            "name" => to.name = values::string(s, 256).in_field("product.name")?,
+            "category" => to.category = values::string(s, 256).in_field("product.category")?,
+            "brand" => to.brand = values::string(s, 256).in_field("product.brand")?,
+            "price" => to.price = values::decimal(s).in_field("product.price")?,
+            "currency" => to.currency = values::currency(s).in_field("product.currency")?,
+            "quantity" => to.quantity = values::long(s, 1, i64::MAX, Reason::InvalidQuantity).in_field("product.quantity")?,
+            "list_id" => to.list_id = values::string(s, 128).in_field("product.list_id")?,
             _ => extra.push(Extra::read("product", key, s)?),
         }
     }
-    Ok(InputProduct { id, name, category, brand, price, currency, quantity, list_id })
+    Ok(())
 }
 
-fn read_search<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputSearch<'a>> {
-    let mut query = None;
-    let mut results = None;
+fn read_search<'a>(s: &mut Scanner<'a>, to: &mut InputSearch<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "query" => query = values::string(s, 1024).in_field("search.query")?,
-            "results" => results = values::long(s, 0, i64::MAX, Reason::OutOfRange).in_field("search.results")?,
+            "query" => to.query = values::string(s, 1024).in_field("search.query")?,
+            "results" => to.results = values::long(s, 0, i64::MAX, Reason::OutOfRange).in_field("search.results")?,
             _ => extra.push(Extra::read("search", key, s)?),
         }
     }
-    Ok(InputSearch { query, results })
+    Ok(())
 }
 
-fn read_click<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputClick<'a>> {
-    let mut target = None;
+fn read_click<'a>(s: &mut Scanner<'a>, to: &mut InputClick<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "target" => target = values::string(s, 2048).in_field("click.target")?,
+            "target" => to.target = values::string(s, 2048).in_field("click.target")?,
             _ => extra.push(Extra::read("click", key, s)?),
         }
     }
-    Ok(InputClick { target })
+    Ok(())
 }
 
-fn read_ping<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputPing> {
-    let mut engaged_ms = None;
-    let mut scroll_depth_pct = None;
+fn read_ping<'a>(s: &mut Scanner<'a>, to: &mut InputPing, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "engaged_ms" => engaged_ms = values::long(s, 0, 86400000, Reason::OutOfRange).in_field("ping.engaged_ms")?,
-            "scroll_depth_pct" => scroll_depth_pct = values::long(s, 0, 100, Reason::OutOfRange).in_field("ping.scroll_depth_pct")?,
+            "engaged_ms" => to.engaged_ms = values::long(s, 0, 86400000, Reason::OutOfRange).in_field("ping.engaged_ms")?,
+            "scroll_depth_pct" => to.scroll_depth_pct = values::long(s, 0, 100, Reason::OutOfRange).in_field("ping.scroll_depth_pct")?,
             _ => extra.push(Extra::read("ping", key, s)?),
         }
     }
-    Ok(InputPing { engaged_ms, scroll_depth_pct })
+    Ok(())
 }
 
-fn read_checkout<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputCheckout> {
-    let mut step = None;
+fn read_checkout<'a>(s: &mut Scanner<'a>, to: &mut InputCheckout, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "step" => step = values::long(s, 1, 1000, Reason::OutOfRange).in_field("checkout.step")?,
+            "step" => to.step = values::long(s, 1, 1000, Reason::OutOfRange).in_field("checkout.step")?,
             _ => extra.push(Extra::read("checkout", key, s)?),
         }
     }
-    Ok(InputCheckout { step })
+    Ok(())
 }
 
-fn read_order<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputOrder<'a>> {
-    let mut id = None;
-    let mut amount = None;
-    let mut currency = None;
-    let mut tax = None;
-    let mut shipping = None;
-    let mut discount = None;
-    let mut coupon = None;
-    let mut lines = Vec::new();
+fn read_order<'a>(s: &mut Scanner<'a>, to: &mut InputOrder<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "id" => id = values::string(s, 128).in_field("order.id")?,
-            "amount" => amount = values::decimal(s).in_field("order.amount")?,
-            "currency" => currency = values::currency(s).in_field("order.currency")?,
-            "tax" => tax = values::decimal(s).in_field("order.tax")?,
-            "shipping" => shipping = values::decimal(s).in_field("order.shipping")?,
-            "discount" => discount = values::decimal(s).in_field("order.discount")?,
-            "coupon" => coupon = values::string(s, 256).in_field("order.coupon")?,
-            "lines" => lines = values::lines(s, extra, "order.lines", 2000, read_line).in_field("order.lines")?,
+            "id" => to.id = values::string(s, 128).in_field("order.id")?,
+            "amount" => to.amount = values::decimal(s).in_field("order.amount")?,
+            "currency" => to.currency = values::currency(s).in_field("order.currency")?,
+            "tax" => to.tax = values::decimal(s).in_field("order.tax")?,
+            "shipping" => to.shipping = values::decimal(s).in_field("order.shipping")?,
+            "discount" => to.discount = values::decimal(s).in_field("order.discount")?,
+            "coupon" => to.coupon = values::string(s, 256).in_field("order.coupon")?,
+            "lines" => to.lines = values::lines(s, extra, "order.lines", 2000, read_line).in_field("order.lines")?,
             _ => extra.push(Extra::read("order", key, s)?),
         }
     }
-    Ok(InputOrder { id, amount, currency, tax, shipping, discount, coupon, lines })
+    Ok(())
 }
 
-fn read_refund<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputRefund<'a>> {
-    let mut id = None;
-    let mut order_id = None;
-    let mut amount = None;
-    let mut currency = None;
-    let mut lines = Vec::new();
+fn read_refund<'a>(s: &mut Scanner<'a>, to: &mut InputRefund<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "id" => id = values::string(s, 128).in_field("refund.id")?,
-            "order_id" => order_id = values::string(s, 128).in_field("refund.order_id")?,
-            "amount" => amount = values::decimal(s).in_field("refund.amount")?,
-            "currency" => currency = values::currency(s).in_field("refund.currency")?,
-            "lines" => lines = values::lines(s, extra, "refund.lines", 2000, read_line).in_field("refund.lines")?,
+            "id" => to.id = values::string(s, 128).in_field("refund.id")?,
+            "order_id" => to.order_id = values::string(s, 128).in_field("refund.order_id")?,
+            "amount" => to.amount = values::decimal(s).in_field("refund.amount")?,
+            "currency" => to.currency = values::currency(s).in_field("refund.currency")?,
+            "lines" => to.lines = values::lines(s, extra, "refund.lines", 2000, read_line).in_field("refund.lines")?,
             _ => extra.push(Extra::read("refund", key, s)?),
         }
     }
-    Ok(InputRefund { id, order_id, amount, currency, lines })
+    Ok(())
 }
 
-fn read_line<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputLine<'a>> {
+fn read_line<'a>(s: &mut Scanner<'a>, to: &mut InputLine<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     let mut product_id = None;
-    let mut name = None;
-    let mut category = None;
-    let mut quantity = None;
-    let mut price = None;
-    let mut amount = None;
-    let mut cost = None;
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
             "product_id" => product_id = values::string(s, 128).in_field("line.product_id")?,
-            "name" => name = values::string(s, 256).in_field("line.name")?,
-            "category" => category = values::string(s, 256).in_field("line.category")?,
-            "quantity" => quantity = values::long(s, 1, i64::MAX, Reason::InvalidQuantity).in_field("line.quantity")?,
-            "price" => price = values::decimal(s).in_field("line.price")?,
-            "amount" => amount = values::decimal(s).in_field("line.amount")?,
-            "cost" => cost = values::decimal(s).in_field("line.cost")?,
+            "name" => to.name = values::string(s, 256).in_field("line.name")?,
+            "category" => to.category = values::string(s, 256).in_field("line.category")?,
+            "quantity" => to.quantity = values::long(s, 1, i64::MAX, Reason::InvalidQuantity).in_field("line.quantity")?,
+            "price" => to.price = values::decimal(s).in_field("line.price")?,
+            "amount" => to.amount = values::decimal(s).in_field("line.amount")?,
+            "cost" => to.cost = values::decimal(s).in_field("line.cost")?,
             _ => extra.push(Extra::read("", key, s)?),
         }
     }
     let Some(product_id) = product_id else { return fault(Reason::MissingField, "not given, null or empty").in_field("line.product_id") };
-    Ok(InputLine { product_id, name, category, quantity, price, amount, cost })
+    to.product_id = product_id;
+    Ok(())
 }
 
-fn read_experiment<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputExperiment<'a>> {
-    let mut id = None;
-    let mut variation = None;
+fn read_experiment<'a>(s: &mut Scanner<'a>, to: &mut InputExperiment<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "id" => id = values::string(s, 128).in_field("experiment.id")?,
-            "variation" => variation = values::string(s, 128).in_field("experiment.variation")?,
+            "id" => to.id = values::string(s, 128).in_field("experiment.id")?,
+            "variation" => to.variation = values::string(s, 128).in_field("experiment.variation")?,
             _ => extra.push(Extra::read("experiment", key, s)?),
         }
     }
-    Ok(InputExperiment { id, variation })
+    Ok(())
 }
 
-fn read_spend<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputSpend<'a>> {
-    let mut channel = None;
-    let mut campaign = None;
-    let mut amount = None;
-    let mut currency = None;
+fn read_spend<'a>(s: &mut Scanner<'a>, to: &mut InputSpend<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "channel" => channel = values::string(s, 128).in_field("spend.channel")?,
-            "campaign" => campaign = values::string(s, 256).in_field("spend.campaign")?,
-            "amount" => amount = values::decimal(s).in_field("spend.amount")?,
-            "currency" => currency = values::currency(s).in_field("spend.currency")?,
+            "channel" => to.channel = values::string(s, 128).in_field("spend.channel")?,
+            "campaign" => to.campaign = values::string(s, 256).in_field("spend.campaign")?,
+            "amount" => to.amount = values::decimal(s).in_field("spend.amount")?,
+            "currency" => to.currency = values::currency(s).in_field("spend.currency")?,
             _ => extra.push(Extra::read("spend", key, s)?),
         }
     }
-    Ok(InputSpend { channel, campaign, amount, currency })
+    Ok(())
 }
 
-fn read_touch<'a>(s: &mut Scanner<'a>, extra: &mut Vec<Extra<'a>>) -> Read<InputTouch<'a>> {
-    let mut channel = None;
-    let mut campaign = None;
-    let mut order_id = None;
+fn read_touch<'a>(s: &mut Scanner<'a>, to: &mut InputTouch<'a>, extra: &mut Vec<Extra<'a>>) -> Read<()> {
     s.begin_object()?;
     let mut first = true;
     while let Some(key) = s.next_key(&mut first)? {
         match &*key {
-            "channel" => channel = values::string(s, 128).in_field("touch.channel")?,
-            "campaign" => campaign = values::string(s, 256).in_field("touch.campaign")?,
-            "order_id" => order_id = values::string(s, 128).in_field("touch.order_id")?,
+            "channel" => to.channel = values::string(s, 128).in_field("touch.channel")?,
+            "campaign" => to.campaign = values::string(s, 256).in_field("touch.campaign")?,
+            "order_id" => to.order_id = values::string(s, 128).in_field("touch.order_id")?,
             _ => extra.push(Extra::read("touch", key, s)?),
         }
     }
-    Ok(InputTouch { channel, campaign, order_id })
+    Ok(())
 }
 
 /// Checks that the fields are there which the event's type needs.
