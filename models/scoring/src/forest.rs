@@ -6,21 +6,43 @@
 
 use crate::limits;
 
-/// A split or a leaf.
-#[derive(Debug, Clone, Copy, PartialEq)]
+/// A split, or a leaf: one that leads to itself whatever the value is, so that a walk of the tree's depth ends there.
+#[derive(Debug, Clone, Copy)]
 struct Node {
-    /// The threshold; of a leaf its value.
-    value: f32,
-    /// Index of the left child within the tree, the right one is next to it; 0 of a leaf, because the root is nobody's child.
-    left: u16,
-    /// The feature; the highest bit says that what is not a number goes left.
-    split: u16,
+    /// The threshold; of a leaf not a number, which nothing is above.
+    threshold: f32,
+    /// From the lowest bit: 19 bits index of the left child (the right one is next to it; of a leaf its own), 12 bits feature, 1 bit
+    /// says that what is not a number goes right.
+    way: u32,
 }
 
 const _: () = assert!(size_of::<Node>() == 8);
+const _: () = assert!(limits::NODES <= 1 << CHILD_BITS && limits::FEATURES <= 1 << (31 - CHILD_BITS));
 
-/// The bit of [`Node::split`] for the default side.
-const DEFAULT_LEFT: u16 = 1 << 15;
+const CHILD_BITS: u32 = 19;
+
+impl Node {
+    /// Index of the left child or of the leaf itself.
+    #[inline(always)]
+    fn left(self) -> usize {
+        (self.way & ((1 << CHILD_BITS) - 1)) as usize
+    }
+
+    #[inline(always)]
+    fn feature(self) -> usize {
+        ((self.way << 1) >> (CHILD_BITS + 1)) as usize
+    }
+
+    /// Index of the child that a value leads to; of a leaf its own.
+    #[inline(always)]
+    fn next(self, value: f32) -> usize {
+        let right = (value >= self.threshold) | (value.is_nan() & ((self.way as i32) < 0));
+        self.left() + usize::from(right)
+    }
+}
+
+/// Trees that are walked side by side: while one waits for memory, the others go on.
+const LANES: usize = 8;
 
 /// A node as trees are described by others, before flattening.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -89,15 +111,16 @@ pub enum TreeError {
 }
 
 /// A forest, ready to score.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Forest {
     base_margin: f32,
     features: usize,
     nodes: Vec<Node>,
-    /// For each node the mean margin of the training rows that came by; for contributions only, so that scoring does not load them.
+    /// For each node the mean margin of the training rows that came by; of a leaf what it adds to the margin.
     means: Vec<f32>,
-    /// Where each tree begins in `nodes`.
-    roots: Vec<u32>,
+    /// Where each tree begins in `nodes`, and the depth of the deepest of them. Filled up with a tree that adds nothing.
+    roots: Vec<([u32; LANES], u32)>,
+    trees: usize,
 }
 
 impl Forest {
@@ -112,37 +135,44 @@ impl Forest {
         }
         at_most("features", features, limits::FEATURES)?;
         at_most("trees", trees.len(), limits::TREES)?;
-        at_most("nodes", trees.iter().map(Vec::len).sum(), limits::NODES)?;
-        let mut forest = Self {
-            base_margin,
-            features,
-            nodes: Vec::new(),
-            means: Vec::new(),
-            roots: Vec::with_capacity(trees.len()),
-        };
-        for (tree, nodes) in trees.iter().enumerate() {
-            at_most("nodes in one tree", nodes.len(), limits::NODES_PER_TREE)?;
-            // At most `limits::NODES` in all.
-            forest.roots.push(forest.nodes.len() as u32);
-            forest.flatten(nodes, tree)?;
+        at_most("nodes", 1 + trees.iter().map(Vec::len).sum::<usize>(), limits::NODES)?;
+        let mut forest =
+            Self { base_margin, features, nodes: Vec::new(), means: Vec::new(), roots: Vec::new(), trees: trees.len() };
+        // A leaf that adds nothing.
+        forest.flatten(&[TreeNode::Leaf { value: 0.0, cover: 0.0 }], 0)?;
+        for (chunk, sources) in trees.chunks(LANES).enumerate() {
+            let (mut roots, mut deepest) = ([0; LANES], 0);
+            for (lane, nodes) in sources.iter().enumerate() {
+                at_most("nodes in one tree", nodes.len(), limits::NODES_PER_TREE)?;
+                if let Some(root) = roots.get_mut(lane) {
+                    // At most `limits::NODES` in all.
+                    *root = forest.nodes.len() as u32;
+                }
+                deepest = deepest.max(forest.flatten(nodes, chunk * LANES + lane)?);
+            }
+            forest.roots.push((roots, deepest));
         }
         Ok(forest)
     }
 
-    /// Breadth first, so that siblings stand side by side and a parent before its children.
-    fn flatten(&mut self, source: &[TreeNode], tree: usize) -> Result<(), TreeError> {
+    /// Breadth first, so that siblings stand side by side and a parent before its children. Returns the depth.
+    fn flatten(&mut self, source: &[TreeNode], tree: usize) -> Result<u32, TreeError> {
         let fail = |node: usize, detail: &str| TreeError::Node { tree, node, detail: detail.to_owned() };
         let start = self.nodes.len();
-        let mut order = vec![0usize];
+        // Nodes in their new order, with their depths.
+        let mut order = vec![(0usize, 0u32)];
         let mut at = 0;
-        while let Some(&node) = order.get(at) {
+        let mut depth = 0;
+        while let Some(&(node, level)) = order.get(at) {
+            depth = depth.max(level);
             at += 1;
             match *source.get(node).ok_or_else(|| fail(node, "is named as a child, but the tree has no such node"))? {
                 TreeNode::Leaf { value, cover } => {
                     if !value.is_finite() || !cover.is_finite() || cover < 0.0 {
                         return Err(fail(node, "the leaf's value or cover is no finite number"));
                     }
-                    self.nodes.push(Node { value, left: 0, split: 0 });
+                    // Fits: `limits::NODES`, as below.
+                    self.nodes.push(Node { threshold: f32::NAN, way: (start + at - 1) as u32 });
                 }
                 TreeNode::Split { feature, threshold, default_left, left, right, cover } => {
                     if feature >= self.features {
@@ -152,28 +182,28 @@ impl Forest {
                         return Err(fail(node, "the threshold or the cover is no number"));
                     }
                     let child = order.len();
-                    order.extend([left, right]);
+                    order.extend([(left, level + 1), (right, level + 1)]);
                     if order.len() > source.len() {
                         return Err(fail(node, "some node is the child of two: this is no tree"));
                     }
-                    // Both fit: limits of features and nodes a tree.
-                    let split = feature as u16 | if default_left { DEFAULT_LEFT } else { 0 };
-                    self.nodes.push(Node { value: threshold, left: child as u16, split });
+                    let default_right = u32::from(!default_left) << 31;
+                    let way = (start + child) as u32 | (feature as u32) << CHILD_BITS | default_right;
+                    self.nodes.push(Node { threshold, way });
                 }
             }
         }
         self.means.resize(self.nodes.len(), 0.0);
         let mut covers = vec![0.0f64; order.len()];
         // Children come after their parents.
-        for (at, &node) in order.iter().enumerate().rev() {
+        for (at, &(node, _)) in order.iter().enumerate().rev() {
             let flat = self.nodes.get(start + at).copied();
             let (mean, cover) = match (source.get(node), flat) {
                 (Some(TreeNode::Leaf { value, cover }), _) => (f64::from(*value), f64::from(*cover)),
                 (Some(TreeNode::Split { cover, .. }), Some(flat)) => {
                     let child = |side: usize| {
-                        let at = usize::from(flat.left) + side;
-                        let mean = self.means.get(start + at).copied().unwrap_or_default();
-                        (f64::from(mean), covers.get(at).copied().unwrap_or_default())
+                        let at = flat.left() + side;
+                        let mean = self.means.get(at).copied().unwrap_or_default();
+                        (f64::from(mean), covers.get(at - start).copied().unwrap_or_default())
                     };
                     let ((left, left_cover), (right, right_cover)) = (child(0), child(1));
                     let whole = left_cover + right_cover;
@@ -191,12 +221,12 @@ impl Forest {
                 *place = cover;
             }
         }
-        Ok(())
+        Ok(depth)
     }
 
     /// Number of trees.
     pub fn trees(&self) -> usize {
-        self.roots.len()
+        self.trees
     }
 
     /// Number of nodes of all trees.
@@ -211,21 +241,21 @@ impl Forest {
 
     /// Bytes held.
     pub fn bytes(&self) -> usize {
-        self.nodes.len() * (size_of::<Node>() + size_of::<f32>()) + self.roots.len() * size_of::<u32>()
+        self.nodes.len() * (size_of::<Node>() + size_of::<f32>()) + size_of_val(self.roots.as_slice())
     }
 
     /// The margin (log odds) of one row. A feature that is not there counts as not a number.
     pub fn margin(&self, features: &[f32]) -> f32 {
         let mut sum = self.base_margin;
-        for &root in &self.roots {
-            let root = root as usize;
-            let mut at = root;
-            while let Some(node) = self.nodes.get(at) {
-                if node.left == 0 {
-                    sum += node.value;
-                    break;
+        for (roots, depth) in &self.roots {
+            let mut at = roots.map(|root| root as usize);
+            for _ in 0..*depth {
+                for at in &mut at {
+                    *at = self.next(*at, features).1;
                 }
-                at = root + next(node, features);
+            }
+            for leaf in at {
+                sum += self.mean(leaf);
             }
         }
         sum
@@ -239,43 +269,50 @@ impl Forest {
     /// nearer to the root gets less than the one below it, and interactions go to whom was asked last.
     pub fn explain(&self, features: &[f32], contributions: &mut [f32]) -> f32 {
         let mut sum = self.base_margin;
-        for &root in &self.roots {
-            let root = root as usize;
-            let mut at = root;
-            let mut mean = self.means.get(at).copied().unwrap_or_default();
-            while let Some(node) = self.nodes.get(at) {
-                if node.left == 0 {
-                    sum += node.value;
-                    break;
+        for (roots, depth) in &self.roots {
+            let mut at = roots.map(|root| root as usize);
+            let mut mean = at.map(|at| self.mean(at));
+            for _ in 0..*depth {
+                for (at, mean) in at.iter_mut().zip(&mut mean) {
+                    let (feature, next) = self.next(*at, features);
+                    let below = self.mean(next);
+                    // At a leaf nothing is added.
+                    if let Some(slot) = contributions.get_mut(feature) {
+                        *slot += below - *mean;
+                    }
+                    (*at, *mean) = (next, below);
                 }
-                at = root + next(node, features);
-                let below = self.means.get(at).copied().unwrap_or_default();
-                if let Some(slot) = contributions.get_mut(usize::from(node.split & !DEFAULT_LEFT)) {
-                    *slot += below - mean;
-                }
-                mean = below;
+            }
+            for leaf in mean {
+                sum += leaf;
             }
         }
         sum
     }
-}
 
-/// Index of the child that `features` lead to. Without a jump: which way it goes is what a processor cannot foresee.
-#[inline(always)]
-fn next(node: &Node, features: &[f32]) -> usize {
-    let value = features.get(usize::from(node.split & !DEFAULT_LEFT)).copied().unwrap_or(f32::NAN);
-    let left = (value < node.value) | (value.is_nan() & (node.split & DEFAULT_LEFT != 0));
-    usize::from(node.left) + usize::from(!left)
-}
+    /// The feature that decides at a node, and where it leads. Without a jump that depends on a value: which way it goes is what a
+    /// processor cannot foresee.
+    #[inline(always)]
+    fn next(&self, at: usize, features: &[f32]) -> (usize, usize) {
+        let Some(node) = self.nodes.get(at) else { return (0, 0) };
+        let feature = node.feature();
+        (feature, node.next(features.get(feature).copied().unwrap_or(f32::NAN)))
+    }
 
-fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), TreeError> {
-    if count > limit { Err(TreeError::TooMany { what, count, limit }) } else { Ok(()) }
+    #[inline(always)]
+    fn mean(&self, at: usize) -> f32 {
+        self.means.get(at).copied().unwrap_or_default()
+    }
 }
 
 /// The probability of a margin, as XGBoost's `binary:logistic` has it: in `f32`.
 pub fn sigmoid(margin: f32) -> f32 {
     // Beyond it, the exponential is infinite in f32.
     1.0 / (libm::expf((-margin).min(88.7)) + 1.0)
+}
+
+fn at_most(what: &'static str, count: usize, limit: usize) -> Result<(), TreeError> {
+    if count > limit { Err(TreeError::TooMany { what, count, limit }) } else { Ok(()) }
 }
 
 #[cfg(test)]

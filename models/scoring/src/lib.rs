@@ -9,6 +9,7 @@
 
 pub mod artefact;
 pub mod btyd;
+pub mod builtin;
 pub mod calibration;
 pub mod evaluation;
 pub mod features;

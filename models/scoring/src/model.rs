@@ -9,7 +9,7 @@ use crate::scorer::{Probability, Reasons, Role, Score, Scorer};
 /// A trained model, ready to score.
 ///
 /// The session head's reasons are the features that moved its margin most ([`Forest::explain`]); the seven-day head gives none.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Model {
     name: String,
     version: String,
@@ -21,7 +21,7 @@ pub struct Model {
 }
 
 /// The answer to one question.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 struct Head {
     forest: Forest,
     calibration: Calibration,

@@ -37,6 +37,10 @@ impl Default for SimConfig {
     }
 }
 
+/// Seeds of traffic that models are trained, calibrated and evaluated on. A demonstration refuses them: scores of traffic that a
+/// model has seen say nothing.
+pub const TRAINING_SEEDS: std::ops::RangeInclusive<u64> = 9_000_000..=9_001_000;
+
 /// A simulation that cannot be played.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field} is {value}: {wanted}")]

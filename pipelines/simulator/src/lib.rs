@@ -26,7 +26,7 @@ mod simulator;
 mod truth;
 
 pub use channel::Channel;
-pub use config::{ConfigError, SimConfig};
+pub use config::{ConfigError, SimConfig, TRAINING_SEEDS};
 pub use delivery::Delivery;
 pub use output::{Request, RequestWriter, write_requests};
 pub use simulator::Simulator;
