@@ -44,6 +44,15 @@ impl Ledger {
     }
 }
 
+/// Whether an event of a source at this time can change a credit of these orders. It cannot where it and all visits that can still be
+/// amended began after the newest of them: what it changes is no touch of theirs. For nearly everybody the answer costs a comparison.
+pub fn may_revise(orders: &[Bought], sessions: &SourceSessions, event_time_ms: i64) -> bool {
+    // Sorted by place.
+    let Some(newest) = orders.last() else { return false };
+    let is_before = |time_ms: i64| time_ms <= newest.place.time_ms;
+    is_before(event_time_ms) || sessions.list.first().is_some_and(|session| is_before(session.first.order.time_ms))
+}
+
 /// Touches by time and id.
 #[derive(Debug, Clone)]
 pub struct Sorted<'a> {

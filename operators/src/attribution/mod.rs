@@ -34,7 +34,7 @@ pub mod touches;
 mod tests;
 
 pub use credit::{Credit, credits, credits_of};
-pub use ledger::Ledger;
+pub use ledger::{Ledger, may_revise};
 pub use model::Model;
 pub use outputs::{Owner, emit_difference, emit_order_changes, emit_touch_changes};
 pub use touch::{Touch, TouchKind, offline_touch_id, order_key};

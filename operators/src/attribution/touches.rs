@@ -6,7 +6,7 @@ use millstream_schemas::OrderFact;
 
 use super::Rules;
 use super::touch::{Touch, offline_touch_id, order_key};
-use crate::core::limits::{SLACK_MS, TOUCHES_BYTES_PER_SOURCE};
+use crate::core::limits::{BUYER_RETENTION_MS, SLACK_MS, TOUCHES_BYTES_PER_SOURCE};
 use crate::sessions::Session;
 
 /// Bytes that are no touches.
@@ -145,9 +145,12 @@ impl Touches {
         self.replace(&packed);
     }
 
-    /// When the youngest has served; `None` where there is none.
-    pub fn due_ms(&self, rules: &Rules) -> Option<i64> {
-        self.iter().last().map(|touch| expires_at_ms(&touch, rules))
+    /// When there is something to free, for what [`free`](Self::free) has left at this watermark: when the youngest has served, or, where
+    /// only orders keep them, when the last of those goes. `None` where there is nothing to wait for.
+    pub fn due_ms(&self, rules: &Rules, watermark_ms: i64, ordered_at_ms: &[i64]) -> Option<i64> {
+        let served_ms = expires_at_ms(&self.iter().last()?, rules);
+        let kept_ms = ordered_at_ms.iter().max().map(|order| order.saturating_add(BUYER_RETENTION_MS));
+        [Some(served_ms), kept_ms].into_iter().flatten().filter(|&due_ms| due_ms >= watermark_ms).min()
     }
 
     /// Forgets touches too old for any order to come, but for those that led to one of the orders at `ordered_at_ms`: as long as

@@ -4,7 +4,7 @@ use millstream_schemas::{Id, OrderFact};
 use proptest::prelude::*;
 
 use super::*;
-use crate::attribution::{emit_order_changes, emit_touch_changes};
+use crate::attribution::{emit_order_changes, emit_touch_changes, may_revise};
 use crate::core::EventKind;
 use crate::sessions::{self, Changes, Seen, SourceSessions};
 use crate::testing::{MINUTE_MS, SOURCE, Told, context, events};
@@ -51,6 +51,7 @@ impl Person {
     fn event(&mut self, told: &Told, by_tracker: bool) {
         let event = told.event();
         let kind = EventKind::of(event.event_type);
+        let may_revise = may_revise(&self.buyer.orders, &self.sessions, event.event_time);
         let before = self.ledger();
         if let Some(touch) = Touch::of_event(&event, kind) {
             self.touches.add(&touch);
@@ -62,8 +63,9 @@ impl Person {
             sessions::on_event(&mut self.sessions, &seen, &rules, 0, &mut Changes::default());
         }
         let cx = context(self.offset, 0, event.event_time, event.event_id);
-        let after = self.ledger();
+        let (after, said) = (self.ledger(), self.out.rows.len());
         emit_touch_changes(&before, &after, &self.buyer.orders, &OWNER, &rules(), &cx, &mut self.out);
+        assert!(may_revise || self.out.rows.len() == said, "an event that cannot revise has not revised");
     }
 
     fn fact(&mut self, fact: &OrderFact<'_>) {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::attribution::{credits_of, emit_order_changes};
-use crate::core::limits::{SLACK_MS, TOUCHES_BYTES_PER_SOURCE};
+use crate::core::limits::{BUYER_RETENTION_MS, SLACK_MS, TOUCHES_BYTES_PER_SOURCE};
 use crate::testing::context;
 
 #[test]
@@ -13,12 +13,15 @@ fn a_touch_serves_for_lookback_and_horizon() {
     let mut touches = Touches::default();
     touches.add(&touch(1, 1_000, "email"));
     let due_ms = 1_000 + 90 * DAY_MS + DAY_MS + SLACK_MS;
-    assert_eq!(touches.due_ms(&rules), Some(due_ms));
+    assert_eq!(touches.due_ms(&rules, 0, &[]), Some(due_ms));
+    // An order keeps it; when that goes, it may go.
+    assert_eq!(touches.due_ms(&rules, due_ms + 1, &[2_000]), Some(2_000 + BUYER_RETENTION_MS));
+    assert_eq!(touches.due_ms(&rules, 2_001 + BUYER_RETENTION_MS, &[2_000]), None);
     touches.free(&rules, due_ms, &[]);
     assert!(!touches.is_empty());
     touches.free(&rules, due_ms + 1, &[]);
     assert!(touches.is_empty());
-    assert_eq!(touches.due_ms(&rules), None);
+    assert_eq!(touches.due_ms(&rules, 0, &[]), None);
 }
 
 #[test]
