@@ -46,6 +46,9 @@ pub const ORDERS_PER_PERSON: usize = 512;
 pub const RETURNS_PER_PERSON: usize = 512;
 /// Lines of the orders and refunds of one person. The oldest orders and refunds make room; one order alone may have 2,000.
 pub const LINES_PER_PERSON: usize = 16_384;
+/// How long a customer is remembered of whose orders only sums are left, since the last of them; ten years, when scores have long
+/// fallen silent. Rows stay as they were last emitted.
+pub const CUSTOMER_RETENTION_MS: i64 = 3_653 * 86_400_000;
 /// How long a source that is not seen again is remembered by what is left of its sessions, by watermark. A visitor who comes later is
 /// a new one to profiles and scores; rows stay as they were last emitted.
 pub const VISITS_RETENTION_MS: i64 = 400 * 86_400_000;

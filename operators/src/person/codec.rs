@@ -8,6 +8,7 @@ use millstream_schemas::{HandOver, Id};
 use smallvec::SmallVec;
 
 use super::state::{Purchase, Source};
+use crate::attribution::{self, Touches};
 use crate::core::EventOrder;
 use crate::core::limits::{
     EVENTS_PER_SOURCE, ORDERS_PER_SESSION, PAGE_VIEWS_PER_SESSION, PURCHASES_PER_SOURCE, SESSIONS_PER_SOURCE,
@@ -35,6 +36,9 @@ pub enum StateError {
     /// It is damaged.
     #[error("the state is damaged: {0}")]
     Damaged(#[from] DecodeError),
+    /// Its touches are.
+    #[error(transparent)]
+    Touches(#[from] attribution::Damaged),
     /// It claims more than can be.
     #[error("the state holds {count} {what}, at most {limit} can be")]
     TooMany {
@@ -66,6 +70,7 @@ pub fn encode(source: &Source, out: &mut Vec<u8>) {
         out.extend_from_slice(encoded);
     }
     source.visits.encode(out);
+    write::bytes(out, source.touches.as_bytes());
     let purchases = source.purchases.as_deref().map(Vec::as_slice).unwrap_or_default();
     write::long(out, purchases.len() as i64);
     for purchase in purchases {
@@ -102,6 +107,7 @@ pub fn decode(id: Id, version: i32, state: &[u8]) -> Result<Source, StateError> 
         source.sessions.list.push(Arc::new(session(reader)?));
     }
     source.visits = Visits::decode(reader).map_err(|kind| reader.error(kind))?;
+    source.touches = Touches::from_bytes(reader.bytes().map_err(|kind| reader.error(kind))?)?;
     let mut purchases = Vec::new();
     for _ in 0..count(reader, "purchases", PURCHASES_PER_SOURCE)? {
         let purchase = read_purchase(reader).map_err(|kind| reader.error(kind))?;

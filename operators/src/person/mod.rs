@@ -10,16 +10,21 @@
 //! that chains (A → B → C, or back again) need no case of their own. One way for all: also within a partition it goes through the
 //! log.
 //!
+//! What only customers have (orders, refunds, what was last told of churn and value) is kept apart ([`trade`]), so that an ordinary event
+//! neither touches nor copies it. Orders' partitions tell of it ([`on_fact`]).
+//!
 //! State: [`state`]. Events: [`on_event`]. Markers and hand-overs: [`on_moved`], with the encoding in [`codec`]. Timers:
 //! [`on_timer`]. Combination and records: those of the operators inside.
 
 pub mod codec;
 pub mod on_event;
+pub mod on_fact;
 pub mod on_moved;
 pub mod on_timer;
 pub mod people;
 pub mod saved;
 pub mod state;
+pub mod trade;
 pub mod warm;
 
 #[cfg(test)]
@@ -27,4 +32,5 @@ mod tests;
 
 pub use on_event::Incoming;
 pub use people::{Env, MemoryUse, People};
-pub use state::{Held, HeldKind, Hold, Person, Purchase, Source};
+pub use state::{Held, HeldKind, Hold, Person, Purchase, Source, SourceRules};
+pub use trade::Trade;

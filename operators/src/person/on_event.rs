@@ -6,12 +6,13 @@ use millstream_schemas::input::Reason;
 use millstream_schemas::{Event, Id, purposes};
 
 use super::people::{Env, People, arm, owner};
-use super::state::{Held, HeldKind, Hold, Person, Purchase, Source, UNARMED};
+use super::state::{Held, HeldKind, Hold, Person, Purchase, Source, UNARMED, end_of_day};
+use crate::attribution::{self, Touch};
 use crate::core::context::Rejection;
 use crate::core::limits::{HELD_BYTES_PER_SOURCE, HELD_BYTES_PER_TASK, SESSIONS_PER_SOURCE};
 use crate::core::{Context, EventKind, EventOrder, Sink};
 use crate::profiles;
-use crate::sessions::{self, Changes, List, Rules, Seen, Session};
+use crate::sessions::{self, Changes, List, Rules, Seen, Session, SourceSessions};
 
 /// A record of a person with the bytes it came in, should it have to wait.
 #[derive(Debug)]
@@ -44,13 +45,18 @@ impl People {
         let (Some(source_id), Some(person_id)) = (event.source, event.person) else { return };
         let kind = EventKind::of(event.event_type);
         let wants_session = sessions::reaches(event, kind);
-        if !wants_session && purchase(event, kind).is_none() {
+        if !wants_session && purchase(event, kind).is_none() && Touch::of_event(event, kind).is_none() {
             return;
         }
-        let rules = Rules::of(env.sites.get(event.site));
+        let site = env.sites.get(event.site);
+        let rules = Rules::of(site);
         let held_bytes = self.held_bytes;
         let person = self.person(person_id, event.site);
         let is_news = person.identify(event.person_user_id);
+        let makes_room = person.is_crowded_by(source_id);
+        // Touches change with the source's sessions; only customers' touches matter.
+        let touches = person.trade.is_some() && (makes_room || may_revise(person, source_id, event.event_time));
+        let touches = touches.then(|| person.ledger());
         let Some(source) = person.source_mut(source_id) else {
             return reject(
                 event,
@@ -75,9 +81,12 @@ impl People {
         }
         let mut changes = Changes::default();
         let due_ms = apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
-        let has_changed = finish(person_id, person, source_id, &rules, &changes, env, cx, sink);
+        let has_changed = finish(person_id, person, source_id, &rules, &changes, env, cx, sink) || makes_room;
+        if let Some(before) = touches {
+            person.emit_touch_changes(person_id, &before, site, cx, sink);
+        }
         if has_changed || is_news {
-            profiles::emit(person_id, person, env.sites.get(event.site), has_changed, cx, sink);
+            profiles::emit(person_id, person, site, has_changed, cx, sink);
         }
         if due_ms < person.armed_ms
             && let Some(person) = self.entries.get_mut(person_id.0)
@@ -89,6 +98,13 @@ impl People {
 
 fn reject(event: &Event<'_>, reason: Reason, detail: &str, sink: &mut impl Sink) {
     sink.reject(&Rejection { reason, field: None, detail, site: event.site, event_id: Some(event.event_id) });
+}
+
+/// Whether an event of a source at this time can change a credit of the person's orders.
+fn may_revise(person: &Person, source: Id, event_time_ms: i64) -> bool {
+    let none = SourceSessions::default();
+    let sessions = find(person, source).map_or(&none, |source| &source.sessions);
+    attribution::may_revise(person.orders(), sessions, event_time_ms)
 }
 
 pub(super) fn find(person: &Person, source: Id) -> Option<&Source> {
@@ -128,6 +144,10 @@ pub(super) fn apply(
         let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
         let seen = Seen { event, order, kind, source: source_id };
         due_ms = sessions::on_event(&mut source.sessions, &seen, rules, watermark_ms, changes).unwrap_or(UNARMED);
+    }
+    if let Some(touch) = Touch::of_event(event, kind) {
+        source.touches.add(&touch);
+        due_ms = due_ms.min(end_of_day(event.event_time.max(watermark_ms)));
     }
     if let Some(purchase) = purchase(event, kind) {
         source.add_purchase(purchase);

@@ -6,11 +6,13 @@ use millstream_schemas::{Event, HandOver, Id, OrderEntry, SourceMoved, purposes}
 use super::codec;
 use super::on_event::{Incoming, apply, find, finish, hold_back};
 use super::people::{Env, People, arm};
-use super::state::{Held, HeldKind, Hold, Source, UNARMED};
+use super::state::{Held, HeldKind, Hold, Source, SourceRules, UNARMED};
+use super::trade::ordered_at_ms;
 use crate::core::context::Rejection;
 use crate::core::{Context, EventKind, Sink};
 use crate::profiles;
 use crate::sessions::{self, Changes, Rules};
+use crate::site::SiteConfig;
 
 impl People {
     /// The marker in the old person's partition: ends the source here and hands its state over. Where the source is itself waiting,
@@ -32,9 +34,14 @@ impl People {
                 self.held_bytes += incoming.body.len();
                 return;
             }
+            let site = env.sites.get(moved.site);
+            let touches = (!person.orders().is_empty()).then(|| person.ledger());
             source = person.take_source(moved.source);
+            if let Some(before) = touches {
+                person.emit_touch_changes(moved.from_person, &before, site, cx, sink);
+            }
             if source.as_ref().is_some_and(|source| !source.closed_visits().is_empty()) {
-                profiles::emit(moved.from_person, person, env.sites.get(moved.site), true, cx, sink);
+                profiles::emit(moved.from_person, person, site, true, cx, sink);
             }
             if person.is_empty() {
                 self.entries.remove(moved.from_person.0);
@@ -70,21 +77,25 @@ impl People {
     /// The source's state has come: joins it with what is here, plays the held records in, and revises the source's sessions.
     pub fn on_hand_over(&mut self, record: &HandOver<'_>, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
         let (person_id, source_id) = (record.to_person, record.source);
-        let rules = Rules::of(env.sites.get(record.site));
+        let site = env.sites.get(record.site);
+        let rules = Rules::of(site);
         let person = self.person(person_id, record.site);
         let is_news = person.identify(record.user_id);
+        let touches = (!person.orders().is_empty()).then(|| person.ledger());
+        let makes_room = person.is_crowded_by(source_id);
         let Some(source) = person.source_mut(source_id) else {
             return reject(record, Reason::TooManySources, "all sources of the person wait for their hand-over", sink);
         };
         let queue = source.hold.take().map(|hold| hold.queue).unwrap_or_default();
         // The count fits: it is a revision's high bits.
         source.hand_overs = source.hand_overs.max(u16::try_from(record.hand_overs).unwrap_or(u16::MAX));
-        let (mut changes, mut has_changed) = (Changes::default(), false);
+        let (mut changes, mut has_changed) = (Changes::default(), makes_room);
         match codec::decode(source_id, record.state_version, record.state) {
             Ok(state) => {
                 sessions::combine(&mut source.sessions, state.sessions, &rules, cx.watermark_ms, &mut changes);
-                has_changed = !state.visits.is_empty();
+                has_changed |= !state.visits.is_empty();
                 source.visits.absorb(&state.visits);
+                source.touches.combine(&state.touches);
                 for purchase in state.purchases.iter().flat_map(|list| list.iter()) {
                     source.add_purchase(purchase.clone());
                 }
@@ -94,12 +105,15 @@ impl People {
         }
         self.held_bytes = self.held_bytes.saturating_sub(queue.iter().map(|held| held.body.len()).sum());
         has_changed |= self.play(person_id, source_id, &queue, &rules, changes, env, cx, sink);
-        if let Some(person) = self.entries.get_mut(person_id.0)
-            && (has_changed || is_news)
-        {
-            profiles::emit(person_id, person, env.sites.get(record.site), has_changed, cx, sink);
+        if let Some(person) = self.entries.get_mut(person_id.0) {
+            if let Some(before) = touches {
+                person.emit_touch_changes(person_id, &before, site, cx, sink);
+            }
+            if has_changed || is_news {
+                profiles::emit(person_id, person, site, has_changed, cx, sink);
+            }
         }
-        self.settle(person_id, source_id, &rules);
+        self.settle(person_id, source_id, site, cx);
     }
 
     /// Plays held records in. A marker among them sends the source on. Returns whether closed sessions have changed.
@@ -155,7 +169,7 @@ impl People {
     }
 
     /// Sets the timer, or forgets a source and person of which nothing is left.
-    fn settle(&mut self, person_id: Id, source_id: Id, rules: &Rules) {
+    fn settle(&mut self, person_id: Id, source_id: Id, site: &SiteConfig, cx: &Context<'_>) {
         let Some(person) = self.entries.get_mut(person_id.0) else { return };
         if find(person, source_id).is_some_and(Source::is_empty) {
             person.take_source(source_id);
@@ -164,7 +178,9 @@ impl People {
             self.entries.remove(person_id.0);
             return;
         }
-        let due_ms = find(person, source_id).map_or(UNARMED, |source| source.due_ms(rules));
+        let (rules, ordered_at_ms) = (SourceRules::of(site), ordered_at_ms(person.orders()));
+        let due_ms =
+            find(person, source_id).map_or(UNARMED, |source| source.due_ms(&rules, cx.watermark_ms, &ordered_at_ms));
         arm(&mut self.timers, person_id.0, person, due_ms);
     }
 }

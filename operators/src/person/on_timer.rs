@@ -1,12 +1,16 @@
 //! Time has passed: sessions close, old state goes.
 
+use std::sync::Arc;
+
 use millstream_schemas::Id;
 
 use super::people::{Env, People, arm, owner};
-use super::state::UNARMED;
+use super::state::{SourceRules, UNARMED};
+use super::trade::{Whose, ordered_at_ms};
+use crate::core::watermark::UNKNOWN_MS;
 use crate::core::{Context, Sink};
 use crate::profiles;
-use crate::sessions::{self, List, Rules};
+use crate::sessions::{self, List};
 
 impl People {
     /// Fires what was due before `cx.watermark_ms`, at most `most` timers. Records are computed as of their due times. Returns
@@ -26,8 +30,22 @@ impl People {
     fn fire(&mut self, id: u128, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
         let Some(person) = self.entries.get_mut(id) else { return };
         person.armed_ms = std::mem::replace(&mut person.armed_later_ms, UNARMED);
-        let rules = Rules::of(env.sites.get(&person.site));
-        let (mut due_ms, mut has_closed) = (UNARMED, false);
+        let site = env.sites.get(&person.site);
+        let rules = SourceRules::of(site);
+        let (mut due_ms, mut has_changed) = (UNARMED, false);
+        if let Some(shared) = &mut person.trade
+            && shared.due_ms(site, UNKNOWN_MS) < cx.watermark_ms
+        {
+            let whose = Whose { site: &person.site, person: Id(id), user_id: person.user_id.as_deref() };
+            let trade = Arc::make_mut(shared);
+            let tiers = trade.tiers();
+            trade.on_timer(whose, site, cx, sink);
+            has_changed = tiers != trade.tiers();
+        }
+        let ordered_at_ms = ordered_at_ms(person.orders());
+        // Only where touches may have to make room can freeing a session change a credit.
+        let before = (!ordered_at_ms.is_empty() && person.sources.iter().any(|source| source.touches.is_full()))
+            .then(|| person.ledger());
         for at in 0..person.sources.len() {
             let Some(mut sessions) = person.sources.get_mut(at).map(|source| std::mem::take(&mut source.sessions))
             else {
@@ -37,30 +55,40 @@ impl People {
             if let Some(source) = person.sources.get(at) {
                 let history = source.visits.history();
                 let owner = owner(Id(id), person, source, &history);
-                freed = sessions::on_timer(&mut sessions, &rules, cx.watermark_ms, |session, is_latest| {
-                    has_closed = true;
+                freed = sessions::on_timer(&mut sessions, &rules.sessions, cx.watermark_ms, |session, is_latest| {
+                    has_changed = true;
                     if is_latest {
-                        let cx = Context { event_time_ms: rules.closes_at_ms(session), ..*cx };
-                        sessions::emit_closed(session, &owner, &rules, &cx, sink);
+                        let cx = Context { event_time_ms: rules.sessions.closes_at_ms(session), ..*cx };
+                        sessions::emit_closed(session, &owner, &rules.sessions, &cx, sink);
                     }
                 });
             }
             if let Some(source) = person.sources.get_mut(at) {
                 source.sessions = sessions;
                 source.fold(&freed);
-                source.free(cx.watermark_ms);
-                due_ms = due_ms.min(source.due_ms(&rules));
+                source.free(&rules, cx.watermark_ms, &ordered_at_ms);
+                due_ms = due_ms.min(source.due_ms(&rules, cx.watermark_ms, &ordered_at_ms));
             }
         }
         person.sources.retain(|source| !source.is_empty());
         person.sources.shrink_to_fit();
-        if has_closed {
-            profiles::emit(Id(id), person, env.sites.get(&person.site), true, cx, sink);
+        if let Some(before) = before {
+            person.emit_touch_changes(Id(id), &before, site, cx, sink);
+        }
+        if has_changed {
+            profiles::emit(Id(id), person, site, true, cx, sink);
+        }
+        if let Some(trade) = &person.trade {
+            due_ms = due_ms.min(trade.due_ms(site, cx.watermark_ms));
+            if trade.is_empty() {
+                person.trade = None;
+            }
         }
         if person.is_empty() {
             self.entries.remove(id);
             return;
         }
-        arm(&mut self.timers, id, person, due_ms);
+        // Never before the watermark again: what was due is done.
+        arm(&mut self.timers, id, person, due_ms.max(cx.watermark_ms));
     }
 }

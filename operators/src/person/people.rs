@@ -103,6 +103,12 @@ impl People {
                 used.sessions += sessions;
                 used.purchases += purchases;
                 used.held += held;
+                used.touches += source.touches.bytes();
+            }
+            if let Some(trade) = &entry.trade {
+                let (orders, scores) = trade.bytes();
+                used.orders += orders;
+                used.scores += scores;
             }
         }
         used
@@ -132,8 +138,12 @@ pub struct MemoryUse {
     pub sessions: usize,
     /// What is left of those that cannot.
     pub visits: usize,
+    /// Touches of those, and offline touches.
+    pub touches: usize,
     /// Orders and refunds of customers.
     pub orders: usize,
+    /// What was last told of customers' churn and value.
+    pub scores: usize,
     /// Orders that follow their source.
     pub purchases: usize,
     /// Records that wait for hand-overs.
@@ -145,7 +155,8 @@ pub struct MemoryUse {
 impl MemoryUse {
     /// All of it.
     pub fn total(&self) -> usize {
-        self.entries + self.sessions + self.visits + self.orders + self.purchases + self.held + self.timers
+        let people = self.entries + self.sessions + self.visits + self.touches + self.held;
+        people + self.orders + self.scores + self.purchases + self.timers
     }
 }
 

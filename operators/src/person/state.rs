@@ -5,9 +5,11 @@ use std::sync::Arc;
 use millstream_schemas::Id;
 use smallvec::SmallVec;
 
-use crate::buyer::Buyer;
+use super::trade::Trade;
+use crate::attribution::{self, Touches};
 use crate::core::limits::{ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON, VISITS_RETENTION_MS};
 use crate::sessions::{self, Rules, Session, SourceSessions};
+use crate::site::SiteConfig;
 use crate::visits::Visits;
 
 const DAY_MS: i64 = 86_400_000;
@@ -50,6 +52,28 @@ pub struct Hold {
     pub bytes: usize,
 }
 
+/// What decides how long a source's state is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SourceRules {
+    /// Of sessions.
+    pub sessions: Rules,
+    /// Of touches.
+    pub attribution: attribution::Rules,
+}
+
+impl SourceRules {
+    /// A shop's rules.
+    pub fn of(site: &SiteConfig) -> Self {
+        Self { sessions: Rules::of(site), attribution: attribution::Rules::of(site) }
+    }
+}
+
+/// The end of the day (UTC) of a time. What is due once, long after somebody was last seen, waits for it, so that the timers of those
+/// who rest stand together.
+pub(super) fn end_of_day(time_ms: i64) -> i64 {
+    time_ms.div_euclid(DAY_MS).saturating_add(1).saturating_mul(DAY_MS)
+}
+
 /// What is kept of one source of a person.
 #[derive(Debug, Clone)]
 pub struct Source {
@@ -59,6 +83,8 @@ pub struct Source {
     pub sessions: SourceSessions,
     /// What is left of those that cannot.
     pub visits: Visits,
+    /// The touches of those, as long as orders may want them, and offline touches.
+    pub touches: Touches,
     /// Its orders, in the order of their events; shared with the undo log.
     pub purchases: Option<Arc<Vec<Purchase>>>,
     /// Set while its hand-over is awaited.
@@ -74,6 +100,7 @@ impl Source {
             id,
             sessions: SourceSessions::default(),
             visits: Visits::default(),
+            touches: Touches::default(),
             purchases: None,
             hold: None,
             hand_overs: 0,
@@ -82,7 +109,11 @@ impl Source {
 
     /// Whether nothing is left of it.
     pub fn is_empty(&self) -> bool {
-        self.sessions.is_empty() && self.visits.is_empty() && self.purchases.is_none() && self.hold.is_none()
+        self.sessions.is_empty()
+            && self.visits.is_empty()
+            && self.touches.is_empty()
+            && self.purchases.is_none()
+            && self.hold.is_none()
     }
 
     /// All its closed sessions, those that are folded and those that are held.
@@ -99,26 +130,28 @@ impl Source {
         for session in freed {
             self.visits.add(session);
         }
+        self.touches.fold(freed);
     }
 
-    /// When something of it is due.
-    pub fn due_ms(&self, rules: &Rules) -> i64 {
-        let sessions = sessions::next_due_ms(&self.sessions, rules).unwrap_or_else(|| self.forgotten_ms());
-        sessions.min(self.purchases_due_ms().unwrap_or(UNARMED))
+    /// When something of it is due. `ordered_at_ms` are the times of the person's orders.
+    pub fn due_ms(&self, rules: &SourceRules, watermark_ms: i64, ordered_at_ms: &[i64]) -> i64 {
+        let sessions = sessions::next_due_ms(&self.sessions, &rules.sessions).unwrap_or_else(|| self.forgotten_ms());
+        let touches = self.touches.due_ms(&rules.attribution, watermark_ms, ordered_at_ms).map(end_of_day);
+        sessions.min(self.purchases_due_ms().unwrap_or(UNARMED)).min(touches.unwrap_or(UNARMED))
     }
 
-    /// When it is forgotten, unless it is seen again. At the end of a day, so that the timers of those who rest stand together.
+    /// When it is forgotten, unless it is seen again.
     fn forgotten_ms(&self) -> i64 {
         if self.visits.is_empty() {
             return UNARMED;
         }
-        let day = self.visits.last_seen_ms.saturating_add(VISITS_RETENTION_MS).div_euclid(DAY_MS);
-        day.saturating_add(1).saturating_mul(DAY_MS)
+        end_of_day(self.visits.last_seen_ms.saturating_add(VISITS_RETENTION_MS))
     }
 
     /// Gives up what nothing can revise any more and nobody asks for.
-    pub fn free(&mut self, watermark_ms: i64) {
+    pub fn free(&mut self, rules: &SourceRules, watermark_ms: i64, ordered_at_ms: &[i64]) {
         self.free_purchases(watermark_ms);
+        self.touches.free(&rules.attribution, watermark_ms, ordered_at_ms);
         if self.sessions.is_empty() && watermark_ms > self.forgotten_ms() {
             self.visits = Visits::default();
         }
@@ -164,7 +197,7 @@ impl Source {
         self.visits.last_seen_ms.max(held.unwrap_or(i64::MIN))
     }
 
-    /// Bytes held, beyond this struct: sessions, purchases, held records.
+    /// Bytes held, beyond this struct and without touches: sessions, purchases, held records.
     pub fn bytes(&self) -> (usize, usize, usize) {
         let purchases = self.purchases.as_ref().map_or(0, |list| {
             let texts = list.iter().flat_map(|purchase| [&purchase.order_id, &purchase.refund_id]).flatten();
@@ -183,20 +216,6 @@ fn insert_by_time(list: &mut Vec<Purchase>, purchase: Purchase) {
     // Most sources have one or none: no room is kept for more.
     list.reserve_exact(1);
     list.insert(at, purchase);
-}
-
-/// What only those have who have bought or given back, or of whom an order has told.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Trade {
-    /// Orders and refunds.
-    pub buyer: Buyer,
-}
-
-impl Trade {
-    /// Whether nothing is left of it.
-    pub fn is_empty(&self) -> bool {
-        self.buyer.is_empty()
-    }
 }
 
 /// All sources of one person.
@@ -269,6 +288,11 @@ impl Person {
         }
         self.sources.push(Source::new(id));
         self.sources.last_mut()
+    }
+
+    /// Whether another source makes room where `id` comes.
+    pub fn is_crowded_by(&self, id: Id) -> bool {
+        self.sources.len() >= SOURCES_PER_PERSON && self.sources.iter().all(|source| source.id != id)
     }
 
     /// Removes a source and returns it.

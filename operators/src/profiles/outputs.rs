@@ -32,6 +32,7 @@ pub fn emit(id: Id, person: &Person, site: &SiteConfig, was_there: bool, cx: &Co
         last_device_class: "unknown",
         ..Profile::default()
     };
+    let (churn_tier, clv_tier) = person.trade.as_ref().map_or((None, None), |trade| trade.tiers());
     let Some(figures) = Figures::of(person) else {
         if was_there {
             sink.profile(&Profile {
@@ -47,6 +48,8 @@ pub fn emit(id: Id, person: &Person, site: &SiteConfig, was_there: bool, cx: &Co
     sink.profile(&Profile {
         consent: figures.consent,
         is_bot: figures.is_bot,
+        churn_tier: churn_tier.map_or(NO_TIER, |tier| tier.as_str()),
+        clv_tier: clv_tier.map_or(NO_TIER, |tier| tier.as_str()),
         sources: i32::try_from(figures.sources).unwrap_or(i32::MAX),
         first_seen_at: figures.first_seen_ms(),
         last_seen_at: figures.last_seen_ms(),

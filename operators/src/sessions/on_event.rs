@@ -62,7 +62,10 @@ fn add_by_tracker(list: &mut List, id: Id, seen: &Seen<'_>, rules: &Rules, chang
     // An event between two visits makes one of them.
     let earlier = list.iter().take(at).rposition(near);
     if let Some(session) = list.get_mut(at) {
+        let begins_earlier = seen.order < session.first.order;
         Arc::make_mut(session).add(seen);
+        // Then other sessions are before it, or it is before others, than were when they were scored.
+        changes.touch(id, begins_earlier && !session.activity.is_empty());
     }
     let Some(earlier) = earlier else { return restore_order(list, at) };
     let later = list.remove(at);

@@ -10,6 +10,8 @@ use millstream_schemas::{
 use millstream_scoring::{Heuristic, Scorer};
 use millstream_transports::TopicSpec;
 
+use crate::models::{ArtefactStore, MemoryArtefacts};
+
 /// The topics of the stage, as they must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ProfileTopics {
@@ -75,14 +77,21 @@ pub struct ProfileConfig {
     pub topics: ProfileTopics,
     /// Schema ids on the wire; identity without a registry.
     pub schema_ids: SchemaIds,
-    /// Who scores sessions; the labelled heuristic by default.
+    /// Who scores sessions until the log promotes a model; the labelled heuristic by default.
     pub scorer: Arc<dyn Scorer>,
+    /// Where the artefacts of promoted models are; by default those that come with the program.
+    pub artefacts: Arc<dyn ArtefactStore>,
 }
 
 impl ProfileConfig {
     /// The defaults: no registry, the heuristic.
     pub fn new(topics: ProfileTopics) -> Self {
-        Self { topics, schema_ids: SchemaIds::identity(), scorer: Arc::new(Heuristic) }
+        Self {
+            topics,
+            schema_ids: SchemaIds::identity(),
+            scorer: Arc::new(Heuristic),
+            artefacts: Arc::new(MemoryArtefacts::builtin()),
+        }
     }
 }
 
@@ -92,6 +101,6 @@ impl fmt::Debug for ProfileConfig {
             .field("topics", &self.topics)
             .field("schema_ids", &self.schema_ids)
             .field("scorer", &self.scorer.model())
-            .finish()
+            .finish_non_exhaustive()
     }
 }

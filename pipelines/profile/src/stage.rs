@@ -11,10 +11,13 @@ use millstream_operators::person::{Env, Incoming, MemoryUse, People};
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
 use millstream_runtime::{Diversion, Outputs, Stage};
 use millstream_schemas::input::Reason;
-use millstream_schemas::{Control, DecodeError, Event, HandOver, Id, OrderEntry, SourceMoved, Watermark, by_id, frame};
+use millstream_schemas::{
+    Control, DecodeError, Event, HandOver, Id, OrderEntry, OrderFact, SourceMoved, Watermark, by_id, frame,
+};
 use millstream_transports::{RecordRef, partition_for};
 
 use crate::config::ProfileConfig;
+use crate::models::{MODEL_PROMOTION_KIND, Models, PromotionError};
 use crate::sink::{OutputSink, reject};
 
 /// The state machine of one partition of `events`.
@@ -25,6 +28,7 @@ pub struct ProfileStage {
     people: People,
     orders: Orders,
     sites: Sites,
+    models: Models,
     gate: WatermarkGate,
     /// Whether timers may be due that the last announcement was not let fire, now and as of the last commit.
     behind: bool,
@@ -40,6 +44,7 @@ enum Bad {
     Body(DecodeError),
     Watermark(WatermarkError),
     Control(SiteConfigError),
+    Promotion(PromotionError),
 }
 
 impl From<DecodeError> for Bad {
@@ -52,6 +57,7 @@ impl ProfileStage {
     /// A stage with empty state.
     pub fn new(config: Arc<ProfileConfig>, partition: u32) -> Self {
         Self {
+            models: Models::new(config.artefacts.clone(), config.scorer.clone()),
             config,
             partition,
             people: People::new(),
@@ -84,6 +90,7 @@ impl ProfileStage {
         match self.config.schema_ids.from_wire(wire_id) {
             Event::ID => self.event(record, body, out),
             OrderEntry::ID => self.order_entry(record, body, out),
+            OrderFact::ID => self.order_fact(record, body, out),
             Watermark::ID => self.watermark(record, body, out),
             SourceMoved::ID => self.source_moved(record, body, out),
             HandOver::ID => self.hand_over(record, body, out),
@@ -99,7 +106,7 @@ impl ProfileStage {
     fn event(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
         let event = Event::decode(body)?;
         let cx = self.context(record, event.event_time, event.event_id);
-        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+        let env = Env { sites: &self.sites, scorer: self.models.scorer(event.site) };
         let mut sink = OutputSink { config: &self.config, record, out };
         self.people.on_event(Incoming { record: &event, body }, env, &cx, &mut sink);
         Ok(())
@@ -113,6 +120,15 @@ impl ProfileStage {
         Ok(())
     }
 
+    fn order_fact(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let fact = OrderFact::decode(body)?;
+        let cx = self.context(record, fact.event_time, fact.source_event);
+        let env = Env { sites: &self.sites, scorer: self.models.scorer(fact.site) };
+        let mut sink = OutputSink { config: &self.config, record, out };
+        self.people.on_order_fact(&fact, env, &cx, &mut sink);
+        Ok(())
+    }
+
     fn watermark(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
         let watermark = Watermark::decode(body)?;
         let before_ms = self.gate.current_ms();
@@ -121,6 +137,7 @@ impl ProfileStage {
         // Timers left over wait for the next announcement: fired with an event, a session could have two records of one revision.
         if now_ms > before_ms || self.behind {
             let cx = self.context(record, now_ms, "");
+            // Timers score nothing.
             let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
             let mut sink = OutputSink { config: &self.config, record, out };
             self.behind = self.people.on_watermark(TIMERS_PER_RECORD, env, &cx, &mut sink);
@@ -133,7 +150,7 @@ impl ProfileStage {
         let moved = SourceMoved::decode(body)?;
         let cx = self.context(record, moved.event_time, moved.source_event);
         let incoming = Incoming { record: &moved, body };
-        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+        let env = Env { sites: &self.sites, scorer: self.models.scorer(moved.site) };
         let mut sink = OutputSink { config: &self.config, record, out };
         if moved.from_person == moved.to_person {
             return Ok(());
@@ -150,7 +167,7 @@ impl ProfileStage {
     fn hand_over(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
         let hand_over = HandOver::decode(body)?;
         let cx = self.context(record, hand_over.event_time, hand_over.source_event);
-        let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
+        let env = Env { sites: &self.sites, scorer: self.models.scorer(hand_over.site) };
         let mut sink = OutputSink { config: &self.config, record, out };
         self.people.on_hand_over(&hand_over, env, &cx, &mut sink);
         Ok(())
@@ -158,7 +175,7 @@ impl ProfileStage {
 
     fn control(&mut self, body: &[u8]) -> Result<(), Bad> {
         let control = Control::decode(body)?;
-        if control.kind != SITE_CONFIG_KIND {
+        if !matches!(control.kind, SITE_CONFIG_KIND | MODEL_PROMOTION_KIND) {
             // Kinds that other stages act on pass by.
             return Ok(());
         }
@@ -166,7 +183,11 @@ impl ProfileStage {
         if control.number <= *last {
             return Ok(());
         }
-        self.sites.apply(control.site, control.number, control.effective_at, control.body).map_err(Bad::Control)?;
+        if control.kind == MODEL_PROMOTION_KIND {
+            self.models.apply(control.site, control.body).map_err(Bad::Promotion)?;
+        } else {
+            self.sites.apply(control.site, control.number, control.effective_at, control.body).map_err(Bad::Control)?;
+        }
         *last = control.number;
         Ok(())
     }
@@ -192,6 +213,10 @@ fn reject_bad(config: &ProfileConfig, record: RecordRef<'_>, bad: &Bad, out: &mu
         },
         Bad::Watermark(error) => (Reason::UnknownUpstream, Some("upstream"), error.to_string()),
         Bad::Control(error) => {
+            let (reason, field) = error.reason();
+            (reason, field, error.to_string())
+        }
+        Bad::Promotion(error) => {
             let (reason, field) = error.reason();
             (reason, field, error.to_string())
         }
@@ -227,6 +252,7 @@ impl Stage for ProfileStage {
         self.people.commit();
         self.orders.commit();
         self.sites.commit();
+        self.models.commit();
         self.gate.commit();
         self.control_numbers.commit();
         self.behind_committed = self.behind;
@@ -236,6 +262,7 @@ impl Stage for ProfileStage {
         self.people.undo();
         self.orders.undo();
         self.sites.undo();
+        self.models.undo();
         self.gate.undo();
         self.control_numbers.undo();
         self.behind = self.behind_committed;
@@ -243,6 +270,10 @@ impl Stage for ProfileStage {
 
     fn state_keys(&self) -> usize {
         self.people.len() + self.orders.len()
+    }
+
+    fn blocked(&self) -> Option<String> {
+        self.models.blocked()
     }
 
     fn undo_bytes(&self) -> usize {
