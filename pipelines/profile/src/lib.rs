@@ -2,10 +2,12 @@
 //!
 //! [`ProfileFactory`] makes a [`ProfileStage`] for each partition of `events`. The stage decodes a record by its schema id and hands
 //! it to the operators ([`millstream_operators::person`], [`millstream_operators::orders`]); what they emit, it encodes and routes
-//! ([`sink`]). It is pure: no clock, no I/O, the same records give the same bytes.
+//! ([`sink`]). Which model scores, the log says ([`models`]). It is pure: no clock, no I/O but the loading of artefacts, which are
+//! named by their content; the same records give the same bytes.
 
 pub mod config;
 pub mod factory;
+pub mod models;
 pub mod sink;
 pub mod stage;
 mod warm;
@@ -15,4 +17,5 @@ mod tests;
 
 pub use config::{ProfileConfig, ProfileTopics};
 pub use factory::ProfileFactory;
+pub use models::{ArtefactStore, MODEL_PROMOTION_KIND, MemoryArtefacts};
 pub use stage::{ProfileStage, StateUse};

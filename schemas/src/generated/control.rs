@@ -9,9 +9,9 @@ use crate::record::{DecodeRecord, Field, FieldType, Record, RecordSchema};
 pub struct Control<'a> {
     /// The sequencer's number; rises by one.
     pub number: i64,
-    /// site_config (body: the site's settings).
+    /// site_config (body: the site's settings) or model_promotion (body: model, artefact, role).
     pub kind: &'a str,
-    /// The shop it concerns.
+    /// The shop it concerns; of a promotion empty for every shop without one of its own.
     pub site: &'a str,
     /// From which event time on it applies, for kinds that apply by time.
     pub effective_at: i64,
@@ -97,8 +97,8 @@ static SCHEMA: RecordSchema = RecordSchema {
     ],
     fields: &[
         Field { name: "number", ty: FieldType::Long, optional: false, pii: false, unit: None, doc: "The sequencer's number; rises by one.", since: "0.1.0", appended: false },
-        Field { name: "kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "site_config (body: the site's settings).", since: "0.1.0", appended: false },
-        Field { name: "site", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "The shop it concerns.", since: "0.1.0", appended: false },
+        Field { name: "kind", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "site_config (body: the site's settings) or model_promotion (body: model, artefact, role).", since: "0.1.0", appended: false },
+        Field { name: "site", ty: FieldType::Symbol, optional: false, pii: false, unit: None, doc: "The shop it concerns; of a promotion empty for every shop without one of its own.", since: "0.1.0", appended: false },
         Field { name: "effective_at", ty: FieldType::Timestamp, optional: false, pii: false, unit: None, doc: "From which event time on it applies, for kinds that apply by time.", since: "0.1.0", appended: false },
         Field { name: "body", ty: FieldType::Json, optional: false, pii: false, unit: None, doc: "The setting itself.", since: "0.1.0", appended: false },
     ],

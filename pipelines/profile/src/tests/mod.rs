@@ -2,5 +2,6 @@
 
 mod convergence;
 mod data;
+mod promotions;
 mod records;
 mod world;

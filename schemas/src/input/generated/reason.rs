@@ -55,6 +55,8 @@ pub enum Reason {
     HeldOverflow,
     /// `corrupt_state`: A hand-over whose state cannot be read: damaged, or written by a newer version.
     CorruptState,
+    /// `unusable_model`: A promotion of a model that cannot score here: made for other features, of another name, or damaged. What scored before goes on.
+    UnusableModel,
     /// `unknown_upstream`: A watermark whose upstream, or number of upstreams, contradicts those before it.
     UnknownUpstream,
     /// `too_many_sources`: Another source of a person all of whose sources wait for their hand-over.
@@ -109,6 +111,7 @@ impl Reason {
         Self::OperatorPanic,
         Self::HeldOverflow,
         Self::CorruptState,
+        Self::UnusableModel,
         Self::UnknownUpstream,
         Self::TooManySources,
         Self::TooManyRefunds,
@@ -151,6 +154,7 @@ impl Reason {
             Self::OperatorPanic => "operator_panic",
             Self::HeldOverflow => "held_overflow",
             Self::CorruptState => "corrupt_state",
+            Self::UnusableModel => "unusable_model",
             Self::UnknownUpstream => "unknown_upstream",
             Self::TooManySources => "too_many_sources",
             Self::TooManyRefunds => "too_many_refunds",
@@ -194,6 +198,7 @@ impl Reason {
             "operator_panic" => Self::OperatorPanic,
             "held_overflow" => Self::HeldOverflow,
             "corrupt_state" => Self::CorruptState,
+            "unusable_model" => Self::UnusableModel,
             "unknown_upstream" => Self::UnknownUpstream,
             "too_many_sources" => Self::TooManySources,
             "too_many_refunds" => Self::TooManyRefunds,
@@ -238,6 +243,7 @@ impl Reason {
             Self::OperatorPanic => "An operator failed on it; its state is as before.",
             Self::HeldOverflow => "Too many events waited for a hand-over of their source.",
             Self::CorruptState => "A hand-over whose state cannot be read: damaged, or written by a newer version.",
+            Self::UnusableModel => "A promotion of a model that cannot score here: made for other features, of another name, or damaged. What scored before goes on.",
             Self::UnknownUpstream => "A watermark whose upstream, or number of upstreams, contradicts those before it.",
             Self::TooManySources => "Another source of a person all of whose sources wait for their hand-over.",
             Self::TooManyRefunds => "Another refund of an order that has as many as are kept.",
@@ -278,7 +284,7 @@ impl Reason {
     pub fn fate(self) -> Fate {
         match self {
             Self::Unauthenticated | Self::EmptyBatch | Self::TooManyEvents | Self::BodyTooLarge | Self::UnsupportedEncoding | Self::RateLimited | Self::Unavailable => Fate::Answered,
-            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::CorruptState | Self::UnknownUpstream | Self::TooManySources | Self::TooManyRefunds | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
+            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::CorruptState | Self::UnusableModel | Self::UnknownUpstream | Self::TooManySources | Self::TooManyRefunds | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
             Self::Duplicate | Self::DeclaredBot | Self::ConsentRefused => Fate::Dropped,
             Self::IdentifyConflict | Self::NoIdentity => Fate::Noted,
         }
