@@ -1,12 +1,14 @@
 //! A small world: a partitioned `events` log, a stage for each partition, and what they emit.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use millstream_runtime::{Outputs, Stage, StageFactory};
 use millstream_schemas::{Control, Event, HandOver, Id, OrderEntry, Record, SourceMoved, Watermark};
+use millstream_scoring::{Features, Reasons, Role, Score, Scorer};
 use millstream_transports::{RecordRef, Retention, TopicSpec, partition_for};
 
-use crate::factory::OUT_EVENTS;
+use crate::factory::{OUT_EVENTS, OUT_PROFILES, OUT_PROFILES_LATEST};
 use crate::{ProfileConfig, ProfileFactory, ProfileStage, ProfileTopics};
 
 pub const SITE: &str = "shop";
@@ -39,7 +41,38 @@ pub struct World {
 pub fn factory(partitions: u32) -> ProfileFactory {
     let topics =
         ProfileTopics::of(|name| TopicSpec { name: name.to_owned(), partitions, retention: Retention::Forever });
-    ProfileFactory::new(ProfileConfig::new(topics))
+    ProfileFactory::new(ProfileConfig { scorer: Arc::new(Witness), ..ProfileConfig::new(topics) })
+}
+
+/// A scorer whose answer differs wherever any feature differs, so that a score made of the wrong history shows.
+struct Witness;
+
+impl Scorer for Witness {
+    fn model(&self) -> &str {
+        "witness"
+    }
+
+    fn version(&self) -> &str {
+        "1"
+    }
+
+    fn calibration_version(&self) -> &str {
+        "none"
+    }
+
+    fn role(&self) -> Role {
+        Role::Challenger
+    }
+
+    fn schema_hash(&self) -> u128 {
+        0
+    }
+
+    fn score(&self, features: &Features) -> Score {
+        let bytes: Vec<u8> = features.0.iter().flat_map(|value| value.to_bits().to_le_bytes()).collect();
+        let p = Id::of(&[&bytes]).0 as f64 / u128::MAX as f64;
+        Score { p_raw: p, p, within_7_days: None, reasons: Reasons::default() }
+    }
 }
 
 pub fn framed<R: Record>(record: &R) -> Vec<u8> {
@@ -145,9 +178,14 @@ impl World {
 
     /// What a warehouse shows: of each key the highest revision, unless it is retracted; without what interleavings may change.
     pub fn view(&self) -> BTreeMap<(u16, Vec<u8>), String> {
+        self.view_of(true)
+    }
+
+    /// With `owners`, also whose a session is: one that can be amended no more keeps the person it had.
+    pub fn view_of(&self, owners: bool) -> BTreeMap<(u16, Vec<u8>), String> {
         let mut newest: BTreeMap<(u16, Vec<u8>), (i64, bool, String)> = BTreeMap::new();
-        for output in self.outputs.iter().filter(|output| output.topic != OUT_EVENTS) {
-            let (revision, retracted, text) = comparable(&output.value);
+        for output in self.outputs.iter().filter(|output| is_result(output)) {
+            let (revision, retracted, text) = comparable(&output.value, owners);
             let known = newest.entry((output.topic, output.key.clone())).or_insert((i64::MIN, false, String::new()));
             assert_ne!(known.0, revision, "one output per key per input record: {text}");
             if revision > known.0 {
@@ -155,6 +193,16 @@ impl World {
             }
         }
         newest.into_iter().filter(|(_, row)| !row.1).map(|(key, row)| (key, row.2)).collect()
+    }
+
+    /// What compaction leaves of `profiles.latest`: of each key the last record, unless it is a tombstone.
+    pub fn latest_profiles(&self) -> BTreeMap<(u16, Vec<u8>), String> {
+        let mut last: BTreeMap<&[u8], &Output> = BTreeMap::new();
+        for output in self.outputs.iter().filter(|output| output.topic == OUT_PROFILES_LATEST) {
+            last.insert(&output.key, output);
+        }
+        let living = last.into_values().filter(|output| !output.value.is_empty());
+        living.map(|output| ((OUT_PROFILES, output.key.clone()), comparable(&output.value, true).2)).collect()
     }
 
     pub fn rejected(&self) -> Vec<String> {
@@ -172,8 +220,12 @@ pub fn record(partition: u32, input: &Input) -> RecordRef<'_> {
     RecordRef { topic: 0, partition, offset: input.offset, timestamp_ms: 1_000, key: &input.key, value: &input.value }
 }
 
+fn is_result(output: &Output) -> bool {
+    !matches!(output.topic, OUT_EVENTS | OUT_PROFILES_LATEST)
+}
+
 /// Revision, whether retracted, and all fields but those that may differ between interleavings.
-fn comparable(value: &[u8]) -> (i64, bool, String) {
+fn comparable(value: &[u8], owners: bool) -> (i64, bool, String) {
     use millstream_schemas as s;
     let (schema, body) = s::frame::split(value).unwrap();
     macro_rules! row {
@@ -184,9 +236,24 @@ fn comparable(value: &[u8]) -> (i64, bool, String) {
             (revision, retracted, format!("{row:?}"))
         }};
     }
+    macro_rules! of_source {
+        ($kind:ident, $($field:ident),*) => {{
+            let row = s::$kind::decode(body).unwrap();
+            let row = if owners { row } else { s::$kind { person: Id(0), user_id: None, ..row } };
+            let (revision, retracted) = (row.revision, row.retracted);
+            let row = s::$kind { revision: 0, idempotency_key: Id(0), source_event: "", watermark: 0, $($field: 0,)* ..row };
+            (revision, retracted, format!("{row:?}"))
+        }};
+    }
     match schema {
-        s::Session::ID => row!(Session, event_time),
-        s::Propensity::ID => row!(Propensity, event_time, scored_at),
+        s::Session::ID => of_source!(Session, event_time),
+        s::Propensity::ID => of_source!(Propensity, event_time, scored_at),
+        s::Engagement::ID => of_source!(Engagement,),
+        s::Profile::ID => row!(Profile, event_time),
+        s::RefundMatch::ID => row!(RefundMatch,),
+        s::Attribution::ID => row!(Attribution,),
+        s::Churn::ID => row!(Churn, event_time),
+        s::Clv::ID => row!(Clv, event_time),
         s::Order::ID => row!(Order,),
         s::OrderLine::ID => row!(OrderLine,),
         s::Refund::ID => row!(Refund,),
@@ -244,6 +311,13 @@ fn outputs_stand_at_their_indices() {
         "order.lines",
         "refunds",
         "refund.lines",
+        "refund.matches",
+        "attribution",
+        "scores.churn",
+        "clv",
+        "scores.engagement",
+        "profiles",
+        "profiles.latest",
         "events",
         "events.rejected",
     ];
