@@ -13,7 +13,18 @@ pub fn canonical(code: &str) -> Option<&'static str> {
 }
 
 fn entry(code: &str) -> Option<&'static (&'static str, u8)> {
-    CURRENCIES.binary_search_by(|(candidate, _)| (*candidate).cmp(code)).ok().map(|at| &CURRENCIES[at])
+    let number = number(code)?;
+    CURRENCIES
+        .binary_search_by_key(&Some(number), |(candidate, _)| self::number(candidate))
+        .ok()
+        .map(|at| &CURRENCIES[at])
+}
+
+/// A code's three letters as a number that orders as they do: compared in one step.
+#[inline(always)]
+fn number(code: &str) -> Option<u32> {
+    let &[first, second, third] = code.as_bytes() else { return None };
+    Some(u32::from_be_bytes([0, first, second, third]))
 }
 
 /// Codes in use and the digits of their minor units, sorted. Metals, funds without a unit and test codes are left out.

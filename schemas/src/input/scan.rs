@@ -165,8 +165,14 @@ impl<'a> Scanner<'a> {
     pub fn plain_whole(&mut self, range: Range<i64>) -> Option<i64> {
         let rest = self.text.as_bytes().get(self.at..)?;
         let (mut value, mut len) = (0i64, 0);
-        for digit in rest.iter().take(19).map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10) {
-            value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+        if let Some(eight) = rest.first_chunk().and_then(|word| eight_digits(*word)) {
+            (value, len) = (eight, 8);
+        }
+        while let Some(digit) = rest.get(len).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+            if len == 18 {
+                return None;
+            }
+            value = value * 10 + i64::from(digit);
             len += 1;
         }
         let is_plain = match (rest.first()?, len) {
@@ -185,6 +191,24 @@ impl<'a> Scanner<'a> {
         let from = self.at;
         self.at = number(self.text.as_bytes(), from).or_else(|wrong| wrong.fail())?;
         self.slice(from, self.at)
+    }
+
+    /// A string as senders write almost all: without space before it and without escapes. `None`, and nothing read, where the next
+    /// value may be another one.
+    #[inline(always)]
+    pub fn plain_string(&mut self) -> Option<&'a str> {
+        let bytes = self.text.as_bytes();
+        if bytes.get(self.at) != Some(&b'"') {
+            return None;
+        }
+        let from = self.at + 1;
+        let end = special(bytes, from, self.ends);
+        if bytes.get(end) != Some(&b'"') {
+            return None;
+        }
+        let text = self.text.get(from..end)?;
+        self.at = end + 1;
+        Some(text)
     }
 
     /// A string; the caller has seen the quote.
@@ -258,6 +282,23 @@ impl<'a> Scanner<'a> {
     }
 }
 
+/// The value of eight decimal digits, all at once: neighbours are joined to pairs, pairs to fours, and these to the whole. `None`
+/// where a byte is no digit.
+#[inline(always)]
+fn eight_digits(text: [u8; 8]) -> Option<i64> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    let word = u64::from_le_bytes(text);
+    let digits = word ^ EACH * b'0' as u64;
+    // Six more take a digit beyond nine into the upper half of its byte; what was there before is no digit anyway.
+    if (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) != 0 {
+        return None;
+    }
+    let pairs = (digits * 10 + (digits >> 8)) & 0x00ff_00ff_00ff_00ff;
+    let fours = (pairs * 100 + (pairs >> 16)) & 0x0000_ffff_0000_ffff;
+    let whole = (fours * 10_000 + (fours >> 32)) & 0xffff_ffff;
+    Some(whole as i64)
+}
+
 /// The character of an escape, behind its backslash, and what follows. A surrogate without its other half is the replacement
 /// character: browsers send one where a script cut a text in the middle of a character.
 fn unescape(text: &str) -> (char, &str) {
@@ -288,4 +329,34 @@ fn unescape(text: &str) -> (char, &str) {
 /// The value of four hexadecimal digits, which were checked.
 fn hex(text: &str) -> u32 {
     text.chars().take(4).fold(0, |value, digit| value << 4 | digit.to_digit(16).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Scanner, eight_digits};
+    use proptest::prelude::*;
+
+    #[test]
+    fn only_digits_are_read_as_eight_digits() {
+        for at in 0..8 {
+            for byte in 0..=u8::MAX {
+                let mut text = *b"12345678";
+                text[at] = byte;
+                let expected = str::from_utf8(&text).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+                assert_eq!(eight_digits(text), expected.and_then(|text| text.parse().ok()), "{byte} at {at}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn plain_whole_numbers_are_what_the_standard_library_reads(text in "[0-9]{1,20}", behind in "[,}.eE -]?") {
+            let whole = format!("{text}{behind}");
+            let mut scanner = Scanner::of_text(&whole);
+            let is_plain = text.len() <= 18 && (text == "0" || !text.starts_with('0')) && !matches!(&*behind, "." | "e" | "E");
+            let expected = text.parse().ok().filter(|_| is_plain);
+            prop_assert_eq!(scanner.plain_whole(0..i64::MAX), expected);
+            prop_assert_eq!(scanner.at, expected.map_or(0, |_| text.len()));
+        }
+    }
 }

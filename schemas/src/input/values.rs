@@ -16,16 +16,31 @@ pub fn need(is_there: bool, field: &'static str, detail: &'static str) -> Read<(
 }
 
 /// A string of at most `max_bytes` bytes of UTF-8.
-#[inline]
+#[inline(never)]
 pub fn string<'a>(scanner: &mut Scanner<'a>, max_bytes: usize) -> Read<Option<Cow<'a, str>>> {
+    match scanner.plain_string() {
+        Some("") => Ok(None),
+        Some(text) if text.len() <= max_bytes => Ok(Some(Cow::Borrowed(text))),
+        Some(text) => too_long(text.len(), max_bytes),
+        None => any_string(scanner, max_bytes),
+    }
+}
+
+#[inline(never)]
+fn any_string<'a>(scanner: &mut Scanner<'a>, max_bytes: usize) -> Read<Option<Cow<'a, str>>> {
     if scanner.peek() != b'"' {
         return if scanner.null()? { Ok(None) } else { scanner.wrong_type("a string") };
     }
     let value = scanner.string()?;
     if value.len() > max_bytes {
-        return fault(Reason::TooLong, format!("{} bytes, {max_bytes} are allowed", value.len()));
+        return too_long(value.len(), max_bytes);
     }
     Ok(if value.is_empty() { None } else { Some(value) })
+}
+
+#[cold]
+fn too_long<T>(bytes: usize, max_bytes: usize) -> Read<T> {
+    fault(Reason::TooLong, format!("{bytes} bytes, {max_bytes} are allowed"))
 }
 
 /// A time: ISO-8601 with a zone, or milliseconds since 1970.
