@@ -1,8 +1,9 @@
 //! Records as they are polled: one batch a poll, so that a record costs no allocation.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::local::frame::HEADER_BYTES;
+use crate::local::frame::{Frame, HEADER_BYTES, frame_at, push_frame};
 use crate::local::segment::Segment;
 
 /// One record, borrowed from the [`Batch`] that holds its bytes.
@@ -27,12 +28,10 @@ struct Entry {
     topic: u16,
     partition: u32,
     offset: u64,
-    timestamp_ms: i64,
-    /// Which of the held segments has the bytes; `None`: they were copied.
+    /// Which of the held segments has the record's frame; `None`: it was copied.
     held: Option<u32>,
-    key_start: usize,
-    value_start: usize,
-    end: usize,
+    /// Where the frame starts. It is looked at when the record is asked for.
+    start: usize,
 }
 
 /// The records of one poll, in the order they were delivered. Reused between polls: [`Batch::clear`] keeps its memory.
@@ -41,7 +40,7 @@ struct Entry {
 /// forgets meanwhile.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// Copied records.
+    /// Frames of copied records.
     bytes: Vec<u8>,
     held: Vec<Arc<Segment>>,
     entries: Vec<Entry>,
@@ -64,10 +63,19 @@ impl Batch {
 
     /// Appends one record by copying its bytes.
     pub fn push(&mut self, record: RecordRef<'_>) {
-        let key_start = self.bytes.len();
-        self.bytes.extend_from_slice(record.key);
-        self.bytes.extend_from_slice(record.value);
-        self.add(None, key_start, record);
+        let RecordRef { topic, partition, offset, timestamp_ms, key, value } = record;
+        let start = self.bytes.len();
+        push_frame(&mut self.bytes, timestamp_ms, key, |bytes| bytes.extend_from_slice(value));
+        self.entries.push(Entry { topic, partition, offset, held: None, start });
+        self.size_bytes += key.len() + value.len();
+    }
+
+    /// Appends one record by copying its frame.
+    pub(crate) fn push_frame(&mut self, frame: &[u8], topic: u16, partition: u32, offset: u64) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(frame);
+        self.entries.push(Entry { topic, partition, offset, held: None, start });
+        self.size_bytes += frame.len().saturating_sub(HEADER_BYTES);
     }
 
     /// Keeps a segment until the batch is cleared. Returns its number for [`Batch::push_held`].
@@ -77,17 +85,10 @@ impl Batch {
         self.held.len() as u32 - 1
     }
 
-    /// Appends one record whose frame starts at `at` in a held segment.
-    pub(crate) fn push_held(&mut self, held: u32, at: usize, record: RecordRef<'_>) {
-        self.add(Some(held), at + HEADER_BYTES, record);
-    }
-
-    fn add(&mut self, held: Option<u32>, key_start: usize, record: RecordRef<'_>) {
-        let value_start = key_start + record.key.len();
-        let end = value_start + record.value.len();
-        self.size_bytes += end - key_start;
-        let RecordRef { topic, partition, offset, timestamp_ms, .. } = record;
-        self.entries.push(Entry { topic, partition, offset, timestamp_ms, held, key_start, value_start, end });
+    /// Appends one record that is a frame of a held segment.
+    pub(crate) fn push_held(&mut self, held: u32, frame: Range<usize>, topic: u16, partition: u32, offset: u64) {
+        self.entries.push(Entry { topic, partition, offset, held: Some(held), start: frame.start });
+        self.size_bytes += frame.len().saturating_sub(HEADER_BYTES);
     }
 
     /// Number of records held.
@@ -112,14 +113,9 @@ impl Batch {
             None => &self.bytes[..],
             Some(held) => self.held.get(held as usize)?.bytes(),
         };
-        Some(RecordRef {
-            topic: entry.topic,
-            partition: entry.partition,
-            offset: entry.offset,
-            timestamp_ms: entry.timestamp_ms,
-            key: bytes.get(entry.key_start..entry.value_start)?,
-            value: bytes.get(entry.value_start..entry.end)?,
-        })
+        let Frame { timestamp_ms, key, value } = frame_at(bytes, entry.start)?;
+        let Entry { topic, partition, offset, .. } = *entry;
+        Some(RecordRef { topic, partition, offset, timestamp_ms, key, value })
     }
 
     /// The records in delivery order.

@@ -50,7 +50,7 @@ impl Pool {
 
 /// Bytes that go back to the pool when they are dropped.
 #[derive(Default, PartialEq, Eq)]
-pub struct Buffer(Vec<u8>);
+pub(crate) struct Buffer(Vec<u8>);
 
 impl Buffer {
     /// An empty buffer with room for `bytes`, or for a whole chunk where they are many.

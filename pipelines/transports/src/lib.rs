@@ -24,7 +24,6 @@ mod packed;
 pub mod partitioner;
 
 pub use batch::{Batch, RecordRef};
-pub use buffer::Buffer;
 pub use interface::*;
 pub use local::{Clock, Fault, Faults, LocalOptions};
 pub use packed::{Packed, PackedMark, PackedRecord};

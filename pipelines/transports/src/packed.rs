@@ -70,6 +70,7 @@ impl Packed {
     pub fn truncate(&mut self, mark: PackedMark) {
         self.chunk.bytes.truncate(mark.end);
         self.chunk.count = mark.count;
+        self.chunk.ends.truncate(mark.count as usize);
         self.chunk.max_timestamp_ms = mark.max_timestamp_ms;
         self.largest_bytes = mark.largest_bytes;
     }
@@ -101,12 +102,8 @@ impl Packed {
 
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = PackedRecord<'_>> {
-        let mut at = 0;
-        (0..self.chunk.count).map_while(move |_| {
-            let frame = frame_at(&self.chunk.bytes, at)?;
-            at += frame.size();
-            Some(frame.into())
-        })
+        let starts = std::iter::once(0).chain(self.chunk.ends.iter().copied());
+        starts.take(self.len()).map_while(|start| frame_at(&self.chunk.bytes, start as usize).map(PackedRecord::from))
     }
 }
 
@@ -129,7 +126,7 @@ mod tests {
         ];
         assert_eq!(packed.iter().collect::<Vec<_>>(), expected);
         assert_eq!((packed.len(), packed.largest_bytes, packed.chunk.max_timestamp_ms), (2, 4, 5));
-        assert!(packed.chunk.is_whole());
+        assert_eq!(packed.chunk.ends, [20, 39]);
     }
 
     #[test]
@@ -144,6 +141,6 @@ mod tests {
         }));
         assert!(panicked.is_err());
         packed.truncate(mark);
-        assert!(packed.is_empty() && packed.chunk.is_whole());
+        assert!(packed.is_empty() && packed.chunk.bytes.is_empty() && packed.chunk.ends.is_empty());
     }
 }

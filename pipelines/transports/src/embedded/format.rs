@@ -180,13 +180,10 @@ pub(crate) fn chunk_from(topic_id: u32, partition: u32, base: u64, value: &[u8])
     let previous_base = cut.u64().ok_or(SHORT)?;
     let max_timestamp_ms = cut.i64().ok_or(SHORT)?;
     let (count, gap) = (cut.u32().ok_or(SHORT)?, cut.u32().ok_or(SHORT)?);
-    let chunk = Chunk { count, max_timestamp_ms, bytes: cut.rest().to_vec().into() };
     if written_base != base {
         return Err("it was written for another offset");
     }
-    if !chunk.is_whole() {
-        return Err("its records do not add up");
-    }
+    let chunk = Chunk::from_bytes(count, max_timestamp_ms, cut.rest().to_vec()).ok_or("its records do not add up")?;
     let previous_base = (previous_base != NO_CHUNK_BEFORE).then_some(previous_base);
     Ok(PlacedChunk { topic_id, partition, base, gap, previous_base, chunk })
 }

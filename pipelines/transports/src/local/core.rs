@@ -10,7 +10,7 @@ use super::coordinator::Coordinator;
 use super::faults::Faults;
 use super::options::LocalOptions;
 use super::partition::{Partition, Topic};
-use super::segment::{Cursor, Segment};
+use super::segment::Segment;
 use super::store::{PartitionRef, Store};
 use super::writer::{Queue, WriteMode};
 use crate::{Batch, Result, Retention, TransportError};
@@ -117,37 +117,31 @@ impl<S: Store> Core<S> {
         }
     }
 
-    /// Delivers what is stable from the cursor on, until the batch is full. Returns whether it is.
-    pub(crate) fn fill(
-        &self,
-        partition: &Partition,
-        cursor: &mut Cursor,
-        topic: u16,
-        batch: &mut Batch,
-    ) -> Result<bool> {
+    /// Delivers what is stable from `offset` on, which it moves, until the batch is full. Returns whether it is.
+    pub(crate) fn fill(&self, partition: &Partition, offset: &mut u64, topic: u16, batch: &mut Batch) -> Result<bool> {
         let limit = self.options.poll_bytes;
         let wanted = limit.saturating_sub(batch.size_bytes());
-        let mut view = partition.view(cursor.offset, wanted);
-        if cursor.offset < view.earliest {
-            if cursor.offset != 0 {
+        let mut view = partition.view(*offset, wanted);
+        if *offset < view.earliest {
+            if *offset != 0 {
                 return Err(TransportError::OffsetOutOfRange {
                     topic: partition.topic.clone(),
                     partition: partition.index,
-                    offset: cursor.offset,
+                    offset: *offset,
                     earliest: view.earliest,
                 });
             }
-            *cursor = Cursor::new(view.earliest);
-            view = partition.view(cursor.offset, wanted);
+            *offset = view.earliest;
+            view = partition.view(*offset, wanted);
         }
         if view.cold {
             let place = partition.reference();
-            let chunks = self.store.read(place, cursor.offset, view.earliest, wanted)?;
+            let chunks = self.store.read(place, *offset, view.earliest, wanted)?;
             view.segments =
                 chunks.into_iter().map(|placed| Arc::new(Segment::whole(placed.base, placed.chunk))).collect();
         }
         for segment in &view.segments {
-            if segment.deliver(cursor, view.stable_end, limit, topic, partition.index, batch) {
+            if segment.deliver(offset, view.stable_end, limit, topic, partition.index, batch) {
                 return Ok(true);
             }
         }

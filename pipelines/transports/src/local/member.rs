@@ -10,7 +10,6 @@ use super::log::Log;
 use super::options::MAX_METADATA_BYTES;
 use super::partition::{Partition, Topic};
 use super::producer::Producer;
-use super::segment::Cursor;
 use super::store::{OffsetWrite, Store};
 use crate::{
     Append, Batch, Change, CommitOutcome, Committed, Member, MemberConfig, OffsetCommit, Packed, Result,
@@ -20,8 +19,8 @@ use crate::{
 struct Owned {
     at: TopicPartition,
     partition: Arc<Partition>,
-    /// Nothing is delivered before a seek.
-    cursor: Option<Cursor>,
+    /// The next offset to deliver; nothing is delivered before a seek.
+    next: Option<u64>,
     paused: bool,
 }
 
@@ -154,7 +153,7 @@ impl<S: Store> LocalMember<S> {
             let topic = self.inputs.get(usize::from(at.topic));
             if let Some(partition) = topic.and_then(|topic| topic.partitions.get(at.partition as usize)) {
                 let partition = Arc::clone(partition);
-                self.owned.push(Owned { at, partition, cursor: None, paused: false });
+                self.owned.push(Owned { at, partition, next: None, paused: false });
             }
         }
         self.owned.sort_by_key(|owned| owned.at);
@@ -172,8 +171,8 @@ impl<S: Store> LocalMember<S> {
         let count = self.owned.len();
         for n in 0..count {
             let Some(owned) = self.owned.get_mut((self.turn + n) % count) else { continue };
-            let Some(cursor) = owned.cursor.as_mut().filter(|_| !owned.paused) else { continue };
-            match self.producer.log.fill(&owned.partition, cursor, owned.at.topic, batch) {
+            let Some(next) = owned.next.as_mut().filter(|_| !owned.paused) else { continue };
+            match self.producer.log.fill(&owned.partition, next, owned.at.topic, batch) {
                 Ok(false) => {}
                 Ok(true) => break,
                 Err(error) if batch.is_empty() => return Err(error),
@@ -268,12 +267,12 @@ impl<S: Store> Member for LocalMember<S> {
     fn at_end(&mut self, partition: TopicPartition) -> Result<bool> {
         self.producer.log.check_alive()?;
         let owned = self.owned_mut(partition)?;
-        Ok(owned.cursor.as_ref().is_some_and(|cursor| owned.partition.at_end(cursor.offset)))
+        Ok(owned.next.is_some_and(|next| owned.partition.at_end(next)))
     }
 
     fn seek(&mut self, partition: TopicPartition, offset: u64) -> Result<()> {
         self.producer.log.check_alive()?;
-        self.owned_mut(partition)?.cursor = Some(Cursor::new(offset));
+        self.owned_mut(partition)?.next = Some(offset);
         Ok(())
     }
 

@@ -5,21 +5,20 @@ use std::time::{Duration, Instant};
 
 use super::log::Log;
 use super::partition::Partition;
-use super::segment::Cursor;
 use super::store::Store;
 use crate::{Batch, Reader, Result};
 
 pub(crate) struct LocalReader<S: Store> {
     log: Log<S>,
     partition: Arc<Partition>,
-    cursor: Cursor,
+    next: u64,
 }
 
 impl<S: Store> LocalReader<S> {
     pub(crate) fn new(log: Log<S>, topic: &str, partition: u32, offset: u64) -> Result<Self> {
         log.check_alive()?;
         let partition = log.partition(topic, partition)?;
-        Ok(Self { log, partition, cursor: Cursor::new(offset) })
+        Ok(Self { log, partition, next: offset })
     }
 }
 
@@ -31,7 +30,7 @@ impl<S: Store> Reader for LocalReader<S> {
             let seen = self.log.wake.version();
             self.log.check_alive()?;
             self.log.expire();
-            self.log.fill(&self.partition, &mut self.cursor, 0, batch)?;
+            self.log.fill(&self.partition, &mut self.next, 0, batch)?;
             if !batch.is_empty() || !self.log.wake.wait(seen, deadline) {
                 return Ok(());
             }
@@ -40,6 +39,6 @@ impl<S: Store> Reader for LocalReader<S> {
 
     fn at_end(&mut self) -> Result<bool> {
         self.log.check_alive()?;
-        Ok(self.partition.at_end(self.cursor.offset))
+        Ok(self.partition.at_end(self.next))
     }
 }
