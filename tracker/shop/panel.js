@@ -7,8 +7,11 @@ const at = (id) => document.getElementById(id);
 
 // ---------------------------------------------------------------- words
 const number = (value) => new Intl.NumberFormat(LANGUAGE).format(value);
-const minor = (amount, currency) =>
-  new Intl.NumberFormat(LANGUAGE, { style: "currency", currency: currency || "EUR" }).format(amount / 100);
+/** The demo's currency has hundredths. */
+const minor = (amount, currency, digits = 2) =>
+  new Intl.NumberFormat(LANGUAGE, {
+    style: "currency", currency: currency || "EUR", minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(amount / 100);
 const time = (ms) => new Date(ms).toLocaleTimeString(LANGUAGE, { hour: "2-digit", minute: "2-digit" });
 const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : many}`;
 const span = (ms) => (ms < 60000 ? `${Math.round(ms / 1000)} s` : `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`);
@@ -58,11 +61,11 @@ const SESSION = [
 
 const PROFILE = [
   ["Known as", (p) => p.user_id],
-  ["Sessions that ended", (p) => number(p.sessions)],
+  ["Visits ended", (p) => number(p.sessions)],
   ["Orders", (p) => number(p.orders)],
   ["Revenue", (p) => minor(p.revenue_minor, p.currency)],
   ["First came by", (p) => words(p.first_channel)],
-  ["Engagement", (p) => `${Math.round(p.engagement_score)} of 100`],
+  ["Engagement", (p) => `${Math.round(p.engagement_score)} / 100`],
   ["Churn tier", (p) => words(p.churn_tier)],
   ["Value tier", (p) => words(p.clv_tier)],
 ];
@@ -194,7 +197,7 @@ const showCredits = (credited) => {
 const showStream = (figures) => {
   spark(figures.per_second);
   const { p50, p99 } = figures.latency_ms;
-  const revenue = Object.entries(figures.revenue_minor).map(([currency, sum]) => minor(sum, currency));
+  const revenue = Object.entries(figures.revenue_minor).map(([currency, sum]) => minor(sum, currency, sum < 100000 ? 2 : 0));
   at("stream").replaceChildren(
     tile("Events/s", number(figures.events_per_s)),
     tile("To score, p50", ms(p50)),

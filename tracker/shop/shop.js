@@ -10,7 +10,7 @@ const tracker = (...call) => window.millstream.push(call);
 const content = document.getElementById("content");
 const SHIPPING = 490;
 const FREE_FROM = 5000;
-const CUSTOMER = "customer-1001";
+const CUSTOMER = "customer-7";
 
 // ---------------------------------------------------------------- cart
 /** What survives a reload; a browser that keeps nothing still has a cart. */

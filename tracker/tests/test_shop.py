@@ -112,7 +112,7 @@ class Shop(BrowserTest):
     def test_login_names_the_visitor(self) -> None:
         page = self.open()
         page.click("text=Log in")
-        self.shows(page, "#session", "customer-1001")
+        self.shows(page, "#session", "customer-7")
         page.click("text=Log out")
         page.click("text=All things")
         self.shows(page, "#session", "nobody yet")
