@@ -81,7 +81,9 @@ impl Happening {
                 "lines": (0..=(number % 3)).map(|line| json!({ "product_id": format!("p{line}"), "quantity": 1 + line, "price": "3.10" })).collect::<Vec<_>>(),
             } }),
             What::Refund(order) => json!({ "type": "refund", "refund": {
-                "id": format!("r{number}"), "order_id": order.map(|order| format!("o{order}")), "amount": "1.25", "currency": "EUR" } }),
+                "id": format!("r{number}"), "order_id": order.map(|order| format!("o{order}")), "amount": "1.25", "currency": "EUR",
+                "lines": [{ "product_id": "p0", "quantity": 1, "price": "1.25" }],
+            } }),
             What::Identify(user) => json!({ "type": "identify", "user": format!("u{user}") }),
             What::Logout => json!({ "type": "logout" }),
         };
