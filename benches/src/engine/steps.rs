@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use millstream_ingest::{IngestFactory, OUT_EVENTS};
 use millstream_profile::ProfileFactory;
-use millstream_runtime::{Outputs, Stage};
+use millstream_runtime::{Outputs, Stage, WARM_RECORDS};
 use millstream_schemas::input::parse_event;
 use millstream_transports::RecordRef;
 
@@ -85,37 +85,49 @@ impl Stages {
             self.middle.clear();
             self.end.clear();
             self.ingest_ns += cpu::of(|| {
-                for event in epoch {
-                    let record = RecordRef {
-                        topic: 0,
-                        partition: 0,
-                        offset: self.collected_offset,
-                        timestamp_ms: event.timestamp_ms,
-                        key: &event.key,
-                        value: &event.value,
-                    };
-                    self.collected_offset += 1;
-                    self.ingest.on_record(record, &mut self.middle);
-                }
+                let records = epoch.iter().zip(self.collected_offset..).map(|(event, offset)| RecordRef {
+                    topic: 0,
+                    partition: 0,
+                    offset,
+                    timestamp_ms: event.timestamp_ms,
+                    key: &event.key,
+                    value: &event.value,
+                });
+                self.collected_offset += process(&mut *self.ingest, records, &mut self.middle);
                 self.ingest.commit_epoch();
             })
             .1;
             self.profile_ns += cpu::of(|| {
-                for append in self.middle.iter().filter(|append| append.topic == OUT_EVENTS) {
-                    let record = RecordRef {
-                        topic: 0,
-                        partition: 0,
-                        offset: self.events_offset,
-                        timestamp_ms: append.timestamp_ms,
-                        key: append.key,
-                        value: append.value,
-                    };
-                    self.events_offset += 1;
-                    self.profile.on_record(record, &mut self.end);
-                }
+                let events = self.middle.iter().filter(|append| append.topic == OUT_EVENTS);
+                let records = events.zip(self.events_offset..).map(|(append, offset)| RecordRef {
+                    topic: 0,
+                    partition: 0,
+                    offset,
+                    timestamp_ms: append.timestamp_ms,
+                    key: append.key,
+                    value: append.value,
+                });
+                self.events_offset += process(&mut *self.profile, records, &mut self.end);
                 self.profile.commit_epoch();
             })
             .1;
+        }
+    }
+}
+
+/// What a worker does with its stage; returns how many records there were.
+fn process<'a>(stage: &mut dyn Stage, mut records: impl Iterator<Item = RecordRef<'a>>, out: &mut Outputs) -> u64 {
+    let (mut next, mut count) = (Vec::with_capacity(WARM_RECORDS), 0);
+    loop {
+        next.clear();
+        next.extend(records.by_ref().take(WARM_RECORDS));
+        if next.is_empty() {
+            return count;
+        }
+        stage.warm(&next);
+        for record in &next {
+            stage.on_record(*record, out);
+            count += 1;
         }
     }
 }
