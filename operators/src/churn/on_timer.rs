@@ -51,13 +51,13 @@ pub(super) fn next_day(told: &Emitted, days: &PurchaseDays, rules: &Rules) -> Op
         let p = p_active_90d(days, day, rules);
         Tier::of(p, &rules.settings) != told.tier || told.p_active_90d - p >= rules.settings.difference
     };
-    first_day(told.day, is_due)
+    first_day(told.day, i32::MAX, is_due)
 }
 
-/// The first day after `day` on which `is_due` holds, where it goes on holding from then on. Looks ahead in doubling strides, because
-/// most changes are near.
-pub(crate) fn first_day(day: i32, mut is_due: impl FnMut(i32) -> bool) -> Option<i32> {
-    let end = day.saturating_add(SILENT_AFTER_DAYS);
+/// The first day after `day` and before `before` on which `is_due` holds, where it goes on holding from then on. Looks ahead in
+/// doubling strides, because most changes are near.
+pub(crate) fn first_day(day: i32, before: i32, mut is_due: impl FnMut(i32) -> bool) -> Option<i32> {
+    let end = day.saturating_add(SILENT_AFTER_DAYS).min(before.saturating_sub(1));
     let mut not_yet = day;
     let mut stride = 8;
     let mut due = loop {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use millstream_schemas::Churn;
-use millstream_scoring::btyd::{BgNbd, BtydModel, DAYS_PER_WEEK, History};
+use millstream_scoring::btyd::{BgNbd, DAYS_PER_WEEK, History};
 use proptest::prelude::*;
 
 use super::*;
@@ -136,9 +136,9 @@ fn reasons_rank_what_moved_the_score() {
 
 #[test]
 fn a_shops_own_model_is_champion() {
-    let purchases = BgNbd { r: 2.0, alpha: 3.0, a: 0.5, b: 3.0 };
-    let model = BtydModel::new("own", "7", "own orders", purchases, None).unwrap();
-    let rules = Rules { model: Arc::new(model), ..rules(SiteDays::utc()) };
+    let settings = r#"{"btyd": {"name": "own", "version": "7", "unit": "weeks", "bg_nbd": {"r": 2, "alpha": 3, "a": 0.5, "b": 3}}}"#;
+    let rules = Rules::of(&SiteConfig::parse("shop", settings).unwrap());
+    assert_eq!(rules.model.purchases(), &BgNbd { r: 2.0, alpha: 3.0, a: 0.5, b: 3.0 });
     let buyer = Buyer { orders: vec![order(0, 0, 100)], ..Buyer::default() };
     let (mut recorder, mut emitted) = (Recorder::default(), None);
     on_fact(&buyer, &mut emitted, &customer(), &rules, &context(1, 0, 0, "e"), &mut recorder);

@@ -12,22 +12,23 @@ use crate::customer::past::worth;
 
 /// The first day after what was told whose end changes the tier, a window or the prediction by enough.
 pub(super) fn next_day(told: &Emitted, figures: &Figures, buyer: &Buyer, rules: &Rules) -> Option<i32> {
-    let by_prediction = prediction_falls(told, figures, rules);
     let by_window = window_changes(told, figures, buyer, rules);
     let by_age = figures.realised.first_day.and_then(|first| {
         WINDOW_DAYS.into_iter().map(|length| first.saturating_add(length - 1)).find(|day| *day > told.last_full_day)
     });
-    [by_prediction, by_window, by_age].into_iter().flatten().min()
+    let known = by_window.into_iter().chain(by_age).min();
+    // A prediction costs most: it is looked at only where nothing else is due before.
+    prediction_falls(told, figures, known.unwrap_or(i32::MAX), rules).or(known)
 }
 
-/// Without a purchase the prediction only falls.
-fn prediction_falls(told: &Emitted, figures: &Figures, rules: &Rules) -> Option<i32> {
+/// Without a purchase the prediction only falls. The day it has, if it is before `before`.
+fn prediction_falls(told: &Emitted, figures: &Figures, before: i32, rules: &Rules) -> Option<i32> {
     let predicted = figures.predicted.as_ref()?;
     if told.clv_365d_minor <= 0 {
         return None;
     }
     let enough = rules.settings.share_of(told.clv_365d_at_first_minor);
-    first_day(told.day, |day| {
+    first_day(told.day, before, |day| {
         let minor = clv_minor(&predicted.purchase_days, predicted.day_minor, day, 2, rules);
         Tier::of(minor, &rules.settings) != told.tier || (told.clv_365d_minor.saturating_sub(minor)) as f64 >= enough
     })
