@@ -12,6 +12,7 @@ use millstream_transports::Transport;
 use millstream_warehouse::{ParquetSink, Warehouse};
 use prometheus::Registry;
 
+use crate::artefacts::Artefacts;
 use crate::config::{Config, WarehouseKind};
 use crate::delivery::{self, DeliveryHandle};
 use crate::error::Failure;
@@ -59,7 +60,8 @@ impl App {
     /// The profile stage as configured.
     pub fn profile(&self) -> ProfileFactory {
         let topics = ProfileTopics::of(|name| topology::spec(&self.config, name));
-        ProfileFactory::new(ProfileConfig { schema_ids: self.ids.clone(), ..ProfileConfig::new(topics) })
+        let artefacts = Arc::new(Artefacts::of(&self.config));
+        ProfileFactory::new(ProfileConfig { schema_ids: self.ids.clone(), artefacts, ..ProfileConfig::new(topics) })
     }
 
     /// Starts both stages.

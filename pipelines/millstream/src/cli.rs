@@ -41,6 +41,8 @@ pub enum Command {
     Query(QueryArgs),
     /// What customers were expected to do on a day: purchases ahead and the probability of at least one, from the orders known then.
     AsOf(AsOfArgs),
+    /// Which model scores: lists what is there, adds artefacts, promotes one.
+    Models(ModelsArgs),
     /// Creates the topics that are missing.
     Topics,
     /// Creates and migrates the warehouse's tables.
@@ -135,6 +137,36 @@ pub struct GenerateArgs {
     pub truth: Option<PathBuf>,
 }
 
+/// `models`.
+#[derive(Debug, Args)]
+pub struct ModelsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// The commands of `models`.
+#[derive(Debug, Subcommand)]
+pub enum ModelsCommand {
+    /// The artefacts that can be promoted, and who scores which site.
+    List,
+    /// Copies an artefact into the data directory's folder `models`, under the hash of its content. Every process that runs the
+    /// profile stage needs it there before it is promoted.
+    Add {
+        /// The artefact, as `scripts/train` writes it.
+        file: PathBuf,
+    },
+    /// Lets a model score from now on, by a record in the log.
+    Promote {
+        /// A model's name (`propensity`: the one that comes with the program), the hash of an artefact, or `heuristic` to take a
+        /// promotion back.
+        model: String,
+        /// Only this site's sessions; all sites that have no model of their own where it is left out.
+        #[arg(long)]
+        site: Option<String>,
+    },
+}
+
 /// How a result is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Format {
@@ -170,6 +202,9 @@ pub struct AsOfArgs {
     /// Parameters (JSON); by default the site's own of the configuration, else the built-in ones.
     #[arg(long)]
     pub model: Option<PathBuf>,
+    /// Fit the site's own parameters on these customers instead, and print them (JSON).
+    #[arg(long, conflicts_with_all = ["model", "horizons"])]
+    pub fit: bool,
     /// How to print it.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub format: Format,

@@ -1,11 +1,12 @@
 //! The control sequencer: what may change an output is a record in the log.
 //!
-//! A site's settings are numbered and copied, in one transaction, into every partition of every task's input; tasks read them
-//! nowhere else, so their order against events is in the log.
+//! A site's settings and the promotion of a model are numbered and copied, in one transaction, into every partition of every task's
+//! input; tasks read them nowhere else, so their order against events is in the log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use millstream_operators::site::SITE_CONFIG_KIND;
 use millstream_schemas::{Control, SchemaIds, frame};
 use millstream_transports::{Append, Batch, CommitOutcome, Transport, TransportError};
 
@@ -14,7 +15,6 @@ use crate::config::SiteSection;
 /// Topics that tasks read; control is copied into each partition of them.
 pub const TASK_INPUTS: [&str; 2] = ["events.collected", "events"];
 const CONTROL_TOPIC: &str = "control";
-const SITE_CONFIG: &str = "site_config";
 /// Attempts to become the sequencer while others try the same.
 const ATTEMPTS: u32 = 5;
 
@@ -38,11 +38,29 @@ pub enum ControlError {
     },
 }
 
+/// What a control record is to say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Its kind.
+    pub kind: &'static str,
+    /// The site it concerns; empty for all, for kinds that can.
+    pub site: String,
+    /// What it says.
+    pub body: String,
+}
+
 /// What the log says so far.
 #[derive(Debug, Default)]
 struct Known {
     last_number: i64,
-    settings: BTreeMap<String, String>,
+    /// The latest body by kind and site.
+    latest: BTreeMap<(String, String), String>,
+}
+
+impl Known {
+    fn says(&self, change: &Change) -> bool {
+        self.latest.get(&(change.kind.to_owned(), change.site.clone())) == Some(&change.body)
+    }
 }
 
 /// Publishes the settings of sites whose last record in the log differs. Returns how many were published.
@@ -56,12 +74,33 @@ pub fn publish_site_settings(
     sites: &[SiteSection],
     now_ms: i64,
 ) -> Result<usize, ControlError> {
-    if changed_settings(&read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?, sites).is_empty() {
+    let change = |site: &SiteSection| Change {
+        kind: SITE_CONFIG_KIND,
+        site: site.name.clone(),
+        body: serde_json::Value::Object(site.settings.0.clone()).to_string(),
+    };
+    let changes: Vec<Change> = sites.iter().map(change).collect();
+    publish_changes(transport, namespace, ids, &changes, now_ms)
+}
+
+/// Publishes those changes that the log does not say yet. Returns how many were published.
+///
+/// # Errors
+/// Where the log cannot be read or written.
+pub fn publish_changes(
+    transport: &dyn Transport,
+    namespace: &str,
+    ids: &SchemaIds,
+    changes: &[Change],
+    now_ms: i64,
+) -> Result<usize, ControlError> {
+    let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
+    if changes.iter().all(|change| known.says(change)) {
         return Ok(0);
     }
     let mut attempts = 0;
     loop {
-        match publish(transport, namespace, ids, sites, now_ms) {
+        match publish(transport, namespace, ids, changes, now_ms) {
             // Another process was the sequencer in between; what it published counts now.
             Err(ControlError::NotCommitted(_) | ControlError::Transport(TransportError::Fenced(_)))
                 if attempts < ATTEMPTS =>
@@ -73,12 +112,19 @@ pub fn publish_site_settings(
     }
 }
 
-fn changed_settings<'a>(known: &Known, sites: &'a [SiteSection]) -> Vec<(&'a SiteSection, String)> {
-    sites
-        .iter()
-        .map(|site| (site, serde_json::Value::Object(site.settings.0.clone()).to_string()))
-        .filter(|(site, body)| known.settings.get(&site.name) != Some(body))
-        .collect()
+/// The latest bodies of records of one kind, by site.
+///
+/// # Errors
+/// Where the log cannot be read.
+pub fn latest(
+    transport: &dyn Transport,
+    namespace: &str,
+    ids: &SchemaIds,
+    kind: &str,
+) -> Result<BTreeMap<String, String>, ControlError> {
+    let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
+    let of_kind = known.latest.into_iter().filter(|((known, _), _)| known == kind);
+    Ok(of_kind.map(|((_, site), body)| (site, body)).collect())
 }
 
 /// One attempt. Opening the sequencer fences every other, so that nobody else gives out numbers between reading and writing.
@@ -86,7 +132,7 @@ fn publish(
     transport: &dyn Transport,
     namespace: &str,
     ids: &SchemaIds,
-    sites: &[SiteSection],
+    changes: &[Change],
     now_ms: i64,
 ) -> Result<usize, ControlError> {
     let mut topics = vec![format!("{namespace}{CONTROL_TOPIC}")];
@@ -94,30 +140,30 @@ fn publish(
     let partitions = topics.iter().map(|topic| transport.partition_count(topic)).collect::<Result<Vec<_>, _>>()?;
     let mut sequencer = transport.transactions(&format!("{namespace}control"), topics)?;
     let known = read_known(transport, &format!("{namespace}{CONTROL_TOPIC}"), ids)?;
-    let changed = changed_settings(&known, sites);
+    let changed: Vec<&Change> = changes.iter().filter(|change| !known.says(change)).collect();
     if changed.is_empty() {
         return Ok(0);
     }
-    for (index, (site, body)) in changed.iter().enumerate() {
+    for (index, change) in changed.iter().enumerate() {
         let record = Control {
             number: known.last_number + 1 + i64::try_from(index).unwrap_or(i64::MAX),
-            kind: SITE_CONFIG,
-            site: &site.name,
+            kind: change.kind,
+            site: &change.site,
             effective_at: now_ms,
-            body,
+            body: &change.body,
         };
         let mut value = Vec::new();
         record.encode_framed(ids.to_wire(Control::ID), &mut value);
         for (topic, &count) in (0u16..).zip(&partitions) {
             for partition in 0..count {
-                let key = site.name.as_bytes();
+                let key = change.site.as_bytes();
                 sequencer.send(Append { topic, partition, timestamp_ms: now_ms, key, value: &value })?;
             }
         }
     }
     match sequencer.commit() {
         CommitOutcome::Committed => Ok(changed.len()),
-        // Where it did commit after all, the next start finds the settings in the log and publishes nothing.
+        // Where it did commit after all, the next start finds the records in the log and publishes nothing.
         CommitOutcome::Aborted(why) | CommitOutcome::Fenced(why) | CommitOutcome::Unknown(why) => {
             Err(ControlError::NotCommitted(why))
         }
@@ -139,9 +185,8 @@ fn read_known(transport: &dyn Transport, topic: &str, ids: &SchemaIds) -> Result
             }
             let control = Control::decode(body).map_err(|error| unreadable(error.to_string()))?;
             known.last_number = known.last_number.max(control.number);
-            if control.kind == SITE_CONFIG {
-                known.settings.insert(control.site.to_owned(), control.body.to_owned());
-            }
+            let key = (control.kind.to_owned(), control.site.to_owned());
+            known.latest.insert(key, control.body.to_owned());
         }
         if ended && batch.is_empty() {
             return Ok(known);

@@ -1,6 +1,7 @@
 //! The `millstream` command.
 
 mod app;
+mod artefacts;
 mod cli;
 mod commands;
 mod config;
@@ -52,6 +53,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Generate(args) => commands::generate::run(&args),
         Command::Query(args) => commands::query::run(&config, &args),
         Command::AsOf(args) => commands::as_of::run(&config, &args),
+        Command::Models(args) => commands::models::run(config, &args.command),
         Command::Topics => commands::topics::run(&config),
         Command::Migrate => commands::migrate::run(&config),
         Command::Check => commands::check::run(&config),

@@ -6,6 +6,7 @@ pub mod demo;
 pub mod generate;
 pub mod import;
 pub mod migrate;
+pub mod models;
 pub mod query;
 pub mod run;
 pub mod topics;
