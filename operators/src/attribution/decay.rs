@@ -17,7 +17,7 @@ const ROOTS: [u64; 32] = {
     roots
 };
 
-/// `ONE` · 2^(−age / half_life), a little low: by less than 2⁻²⁶ of it. An age below zero counts as zero, a half-life below one as
+/// `ONE` · 2^(−age / half_life), a little low: by less than one and 2⁻²⁶ of it. An age below zero counts as zero, a half-life below one as
 /// one; beyond 62 half-lives it is zero.
 pub fn halved(age: i64, half_life: i64) -> u64 {
     let (age, half_life) = (age.max(0) as u64, half_life.max(1) as u64);
@@ -58,9 +58,9 @@ mod tests {
     proptest! {
         #[test]
         fn agrees_with_floating_point(age in 0i64..40_000_000_000, half_life in 1_000_000_000i64..10_000_000_000) {
-            let exact = (-(age as f64) / half_life as f64).exp2();
-            let found = halved(age, half_life) as f64 / ONE as f64;
-            prop_assert!((found - exact).abs() <= 1e-8 * exact, "{} instead of {}", found, exact);
+            let exact = ONE as f64 * (-(age as f64) / half_life as f64).exp2();
+            let found = halved(age, half_life) as f64;
+            prop_assert!((found - exact).abs() <= 1.0 + 1e-8 * exact, "{} instead of {}", found, exact);
         }
 
         #[test]
