@@ -288,7 +288,7 @@ impl<'a> Scanner<'a> {
 fn eight_digits(text: [u8; 8]) -> Option<i64> {
     const EACH: u64 = 0x0101_0101_0101_0101;
     let word = u64::from_le_bytes(text);
-    let digits = word ^ EACH * b'0' as u64;
+    let digits = word ^ (EACH * b'0' as u64);
     // Six more take a digit beyond nine into the upper half of its byte; what was there before is no digit anyway.
     if (digits | digits.wrapping_add(EACH * 6)) & (EACH * 0xf0) != 0 {
         return None;
