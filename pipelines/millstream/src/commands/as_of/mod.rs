@@ -4,6 +4,7 @@
 //! for want of the purpose *personalization* is not used here either.
 
 mod customers;
+mod fit;
 mod print;
 mod records;
 
@@ -92,6 +93,11 @@ pub fn run(config: &Config, args: &AsOfArgs) -> Result<(), Failure> {
     read(config, &statement(date, args.site.as_deref())?, &mut customers)?;
     let known = customers.finish()?;
     let mut out = std::io::BufWriter::new(stdout().lock());
+    if args.fit {
+        writeln!(out, "{}", fit::fit(&known, date)?.to_json())?;
+        out.flush()?;
+        return Ok(());
+    }
     print::print(&known, date, &args.horizons, &sites, args.format, &mut out)?;
     out.flush()?;
     Ok(())
