@@ -4,6 +4,7 @@
 //! servers through `KAFKA_BROKERS`, `CLICKHOUSE_URL` and `SCHEMA_REGISTRY_URL`; what is not there is skipped by name.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod attribution;
 mod bad_input;
 mod bad_records;
 mod cdnow;
