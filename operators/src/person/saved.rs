@@ -49,3 +49,61 @@ impl Keep<Box<Person>> for KeepPerson {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use millstream_schemas::{Event, Id};
+    use proptest::prelude::*;
+
+    use crate::core::Context;
+    use crate::person::{Env, Incoming, People};
+    use crate::site::Sites;
+    use crate::testing::{PERSON, Recorder, Told, Witness, events};
+
+    fn apply(people: &mut People, told: &[(Told, bool)]) {
+        let (sites, mut sink) = (Sites::new(), Recorder::default());
+        let env = Env { sites: &sites, scorer: &Witness };
+        for (told, second) in told {
+            let event = told.event();
+            let event = Event { source: event.source.map(|source| Id(source.0 + u128::from(*second))), ..event };
+            let cx = Context {
+                offset: 1,
+                watermark_ms: i64::MIN,
+                event_time_ms: event.event_time,
+                source_event: event.event_id,
+            };
+            people.on_event(Incoming { record: &event, body: &[] }, env, &cx, &mut sink);
+        }
+    }
+
+    /// Everything there is of the person, sessions and texts included.
+    fn all(people: &People) -> String {
+        format!("{:?}", people.get(PERSON))
+    }
+
+    proptest! {
+        #[test]
+        fn an_undone_epoch_leaves_people_as_they_were(
+            told in events(30), seconds in prop::collection::vec(prop::bool::weighted(0.2), 30), cuts in (0..30usize, 0..30usize),
+        ) {
+            let told: Vec<(Told, bool)> = told.into_iter().zip(seconds).collect();
+            let (before, undone) = (cuts.0.min(told.len()), cuts.1.max(cuts.0).min(told.len()));
+            let mut people = People::new();
+            apply(&mut people, &told[..before]);
+            people.commit();
+            let committed = all(&people);
+            // Twice, because what was restored must be kept and restored again.
+            for _ in 0..2 {
+                apply(&mut people, &told[before..undone]);
+                people.undo();
+                prop_assert_eq!(&all(&people), &committed);
+            }
+            let mut undisturbed = People::new();
+            apply(&mut undisturbed, &told[..before]);
+            undisturbed.commit();
+            apply(&mut people, &told[before..]);
+            apply(&mut undisturbed, &told[before..]);
+            prop_assert_eq!(all(&people), all(&undisturbed));
+        }
+    }
+}

@@ -18,6 +18,12 @@ pub struct Counter {
     committed: BTreeMap<Vec<u8>, u64>,
 }
 
+impl Counter {
+    pub fn of(partition: u32) -> Self {
+        Self { partition, ..Self::default() }
+    }
+}
+
 impl Stage for Counter {
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
         let count = self.counts.entry(record.key.to_vec()).or_default();
@@ -62,7 +68,7 @@ impl StageFactory for Counters {
     }
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {
-        Box::new(Counter { partition, ..Counter::default() })
+        Box::new(Counter::of(partition))
     }
 }
 
@@ -125,7 +131,7 @@ pub fn read(transport: &dyn Transport, topic: &str, partition: u32) -> Vec<(Vec<
 
 /// What one undisturbed run over the recorded input gives.
 pub fn undisturbed(transport: &dyn Transport, partition: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-    let mut stage = Counter { partition, ..Counter::default() };
+    let mut stage = Counter::of(partition);
     let mut out = Outputs::new();
     let mut reader = transport.reader("in", partition, 0).unwrap();
     let mut batch = Batch::new();

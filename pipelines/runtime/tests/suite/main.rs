@@ -6,3 +6,4 @@ mod exactly_once;
 mod outage;
 mod outputs;
 mod poison;
+mod warm;
