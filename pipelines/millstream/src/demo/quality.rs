@@ -60,8 +60,22 @@ struct Judged {
     bought: bool,
     source: String,
     started_at_ms: i64,
-    /// Place in the log of the event that caused the score: what comes later in it had not been seen.
-    log_offset: i64,
+    /// The event that caused the score.
+    cause: Place,
+}
+
+/// Where and when an event came.
+struct Place {
+    partition: i64,
+    offset: i64,
+    time_ms: i64,
+}
+
+impl Place {
+    /// Whether it had been seen when `cause` came: by the log where both lie in one partition, else (the source moved) by time.
+    fn seen_by(&self, cause: &Self) -> bool {
+        if self.partition == cause.partition { self.offset <= cause.offset } else { self.time_ms < cause.time_ms }
+    }
 }
 
 /// Judges the committed scores; `None` where none or all of the sessions bought.
@@ -91,7 +105,8 @@ fn judged(warehouse: &Warehouse) -> Result<Vec<Judged>, Failure> {
            select p.site, p.session_id, p.p_purchase, p.source_event,
                   row_number() over (partition by p.site, p.session_id order by p.revision) as place
            from scores_propensity p where p.events_seen >= {JUDGED_AFTER_EVENTS} and not p.retracted)
-         select r.p_purchase, s.purchases > 0, s.source, cast(s.started_at as bigint), cast(e.log_offset as bigint)
+         select r.p_purchase, s.purchases > 0, s.source, cast(s.started_at as bigint), 
+                cast(e.log_partition as bigint), cast(e.log_offset as bigint), cast(e.event_time as bigint)
          from ranked r
          join sessions_current s on s.site = r.site and s.session_id = r.session_id
          join events e on e.site = r.site and e.event_id = r.source_event
@@ -110,40 +125,49 @@ fn judged_row(row: &[Option<String>]) -> Option<Judged> {
         bought: text(1)? == "true",
         source: text(2)?.to_owned(),
         started_at_ms: text(3)?.parse().ok()?,
-        log_offset: text(4)?.parse().ok()?,
+        cause: Place {
+            partition: text(4)?.parse().ok()?,
+            offset: text(5)?.parse().ok()?,
+            time_ms: text(6)?.parse().ok()?,
+        },
     })
 }
 
 /// What the heuristic looks at of one event.
 struct Informative {
-    log_offset: i64,
-    time_ms: i64,
+    place: Place,
     event_type: String,
     consent: i32,
 }
 
 fn informative_events(warehouse: &Warehouse) -> Result<BTreeMap<String, Vec<Informative>>, Failure> {
-    let sql = "select source, cast(log_offset as bigint), cast(event_time as bigint), event_type, consent from events
-               where source is not null";
+    let sql = "select source, cast(log_partition as bigint), cast(log_offset as bigint), cast(event_time as bigint), event_type,
+                      consent
+               from events where source is not null";
     let mut by_source: BTreeMap<String, Vec<Informative>> = BTreeMap::new();
     for row in warehouse.rows(sql)? {
-        if let [Some(source), Some(offset), Some(time), Some(event_type), Some(consent)] = row.as_slice()
-            && let (Ok(log_offset), Ok(time_ms), Ok(consent)) = (offset.parse(), time.parse(), consent.parse())
-        {
-            let event = Informative { log_offset, time_ms, event_type: event_type.clone(), consent };
-            by_source.entry(source.clone()).or_default().push(event);
+        if let Some((source, event)) = informative_row(&row) {
+            by_source.entry(source).or_default().push(event);
         }
     }
     Ok(by_source)
+}
+
+fn informative_row(row: &[Option<String>]) -> Option<(String, Informative)> {
+    let text = |at: usize| row.get(at)?.as_deref();
+    let place =
+        Place { partition: text(1)?.parse().ok()?, offset: text(2)?.parse().ok()?, time_ms: text(3)?.parse().ok()? };
+    let event = Informative { place, event_type: text(4)?.to_owned(), consent: text(5)?.parse().ok()? };
+    Some((text(0)?.to_owned(), event))
 }
 
 /// The heuristic's score by the operators' own feature code, from the same events that the judged score had seen.
 fn heuristic(one: &Judged, events: &BTreeMap<String, Vec<Informative>>) -> f64 {
     let mut activity = Activity::default();
     for seen in events.get(&one.source).into_iter().flatten() {
-        if seen.log_offset <= one.log_offset && seen.time_ms >= one.started_at_ms {
-            let Informative { time_ms, event_type, consent, .. } = seen;
-            let event = Event { event_type, event_time: *time_ms, consent: *consent, ..Event::default() };
+        if seen.place.seen_by(&one.cause) && seen.place.time_ms >= one.started_at_ms {
+            let Informative { place, event_type, consent } = seen;
+            let event = Event { event_type, event_time: place.time_ms, consent: *consent, ..Event::default() };
             activity.add(&event, EventKind::of(event_type));
         }
     }
