@@ -17,22 +17,31 @@ const counted = (count, one, many) => `${number(count)} ${count === 1 ? one : ma
 const span = (ms) => (ms < 60000 ? `${Math.round(ms / 1000)} s` : `${Math.floor(ms / 60000)} min ${Math.round((ms % 60000) / 1000)} s`);
 const share = (p) => `${p > 0 && p < 0.01 ? "<1" : Math.round(p * 100)} %`;
 const words = (name) => name.replaceAll("_", " ");
+const known = (name) => (name && name !== "none" ? words(name) : undefined);
 
 const DEPTH = ["elsewhere", "on a page", "at a list or search", "at a product", "at the cart", "in the checkout", "at a purchase"];
 
-/** A feature's name in words, with what the session says about it where it does. */
+/** What was done so often, or that it was not done: its absence moves a score as well. */
+const done = (count, what, not) => (count === 0 ? not : what);
+
+/** A feature's name in words, with what the session says about it where it does. It says what moved the score, not which way. */
 const REASONS = {
   events: (session) => `${counted(session.events, "event", "events")} so far`,
   page_views: (session) => `You have seen ${counted(session.page_views, "page", "pages")}`,
-  product_views: (session) => `You have opened ${counted(session.product_views, "product page", "product pages")}`,
-  list_views: () => "You have looked through lists",
-  searches: (session) => `You have searched ${counted(session.searches, "time", "times")}`,
-  cart_adds: (session) => `You have put ${counted(session.cart_adds, "thing", "things")} into the cart`,
-  cart_removes: (session) => `You have taken ${counted(session.cart_removes, "thing", "things")} out of the cart`,
-  checkout_steps: () => "You have been to the checkout",
+  product_views: ({ product_views: count }) =>
+    done(count, `You have opened ${counted(count, "product page", "product pages")}`, "You have opened no product page yet"),
+  list_views: () => "How many lists you looked through",
+  searches: ({ searches: count }) =>
+    done(count, `You have searched ${counted(count, "time", "times")}`, "You have not searched"),
+  cart_adds: ({ cart_adds: count }) =>
+    done(count, `You have put ${counted(count, "thing", "things")} into the cart`, "You have put nothing into the cart yet"),
+  cart_removes: ({ cart_removes: count }) =>
+    done(count, `You have taken ${counted(count, "thing", "things")} out of the cart`, "You have taken nothing out of the cart"),
+  checkout_steps: ({ checkout_steps: count }) =>
+    done(count, "You have been to the checkout", "You have not been to the checkout yet"),
   funnel_depth: (session) => `The furthest you got was ${DEPTH[session.funnel_depth] || "further"}`,
   active_minutes: (session) => `You have been here for ${span(session.duration_ms)}`,
-  purchases: () => "You have bought in this visit",
+  purchases: ({ purchases: count }) => done(count, "You have bought in this visit", "You have not bought in this visit yet"),
   products: () => "How many different products you looked at",
   repeat_views: () => "You came back to a product",
   cart_balance: () => "What is in your cart",
@@ -64,10 +73,10 @@ const PROFILE = [
   ["Visits ended", (p) => number(p.sessions)],
   ["Orders", (p) => number(p.orders)],
   ["Revenue", (p) => minor(p.revenue_minor, p.currency)],
-  ["First came by", (p) => words(p.first_channel)],
-  ["Engagement", (p) => `${Math.round(p.engagement_score)} / 100`],
-  ["Churn tier", (p) => words(p.churn_tier)],
-  ["Value tier", (p) => words(p.clv_tier)],
+  ["First came by", (p) => known(p.first_channel)],
+  ["Engagement", (p) => (p.sessions ? `${Math.round(p.engagement_score)} / 100` : undefined)],
+  ["Churn tier", (p) => known(p.churn_tier)],
+  ["Value tier", (p) => known(p.clv_tier)],
 ];
 
 const element = (name, text, kind) => {
@@ -115,7 +124,7 @@ const showVisitor = ({ session, score, profile }) => {
   at("reasons").replaceChildren(...reasons.filter((reason) => !/undefined|NaN/.test(reason)).map((reason) => element("li", reason)));
   at("model").textContent = !score ? "" : score.role === "fallback"
     ? "Scored by rules: a ranking, not a probability. No model is promoted yet."
-    : `Scored by ${score.model} ${score.model_version}: a calibrated probability.`;
+    : `Scored by the model ${score.model}, version ${score.model_version}: a calibrated probability.`;
   const week = score && score.p_purchase_7d;
   at("week").textContent = typeof week === "number" ? `Within seven days: ${share(week)}` : "";
   at("h-score").textContent = session && session.purchases ? "You bought in this visit" : "Will you buy in this visit?";
