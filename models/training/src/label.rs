@@ -55,6 +55,7 @@ type At = (i64, i64);
 
 #[derive(Debug, Clone, Copy)]
 struct SessionSpan {
+    id: Id,
     source: Id,
     revision: i64,
     retracted: bool,
@@ -111,9 +112,11 @@ impl Gathered {
         };
         let mut labelled = Vec::with_capacity(self.decisions.len());
         for (decision, at) in self.decisions {
-            // Of the sessions as they ended up; one that a late event split or joined is not the one that was scored.
+            // Of the sessions as they ended up. One that a late event split, joined or began anew is not the one that was scored, and
+            // an event that only changed what was before a later session did not bring its score about.
             let list = sessions.get(&decision.source).map(Vec::as_slice).unwrap_or_default();
-            let (Some(span), Some(&person)) = (find(list, at.0), self.persons.get(&decision.source)) else { continue };
+            let span = find(list, at.0).filter(|span| span.id == decision.session);
+            let (Some(span), Some(&person)) = (span, self.persons.get(&decision.source)) else { continue };
             let features = decision.features;
             labelled.push(Labelled {
                 features,
@@ -163,6 +166,7 @@ impl Watcher for Gathered {
 
     fn session(&mut self, session: &Session<'_>) {
         let span = SessionSpan {
+            id: session.session_id,
             source: session.source,
             revision: session.revision,
             retracted: session.retracted,

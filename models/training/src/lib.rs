@@ -12,3 +12,6 @@ pub mod pack;
 pub mod rees46;
 pub mod rows;
 pub mod stages;
+
+#[cfg(test)]
+mod tests;

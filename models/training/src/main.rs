@@ -4,7 +4,8 @@
 
 use std::error::Error;
 use std::fs;
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
 use clap::{Parser, Subcommand};
 use millstream_scoring::artefact::hex;
@@ -51,6 +52,15 @@ enum Command {
     },
 }
 
+/// Writes a file whose content is another: what is compiled in is not compiled again for nothing.
+fn write_changed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    if fs::read(path).is_ok_and(|known| known == bytes) {
+        println!("{} is as it was", path.display());
+        return Ok(());
+    }
+    fs::write(path, bytes)
+}
+
 fn main() -> Result<(), Box<dyn Error>> {
     match Cli::parse().command {
         Command::Rows { folder, people, days } => {
@@ -72,8 +82,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             let card = card::markdown(&packed, &content, bytes.len());
             fs::create_dir_all(&artefacts)?;
             fs::create_dir_all(&cards)?;
-            fs::write(artefacts.join(format!("propensity-{version}.json")), &bytes)?;
-            fs::write(cards.join(format!("propensity-{version}.md")), &card)?;
+            write_changed(&artefacts.join(format!("propensity-{version}.json")), &bytes)?;
+            write_changed(&cards.join(format!("propensity-{version}.md")), card.as_bytes())?;
             println!("{card}");
         }
     }
