@@ -76,7 +76,7 @@ impl Channel {
             Self::Email => {
                 facts("email", 900, 8, "?utm_source=newsletter&utm_medium=email&utm_campaign=weekly", "", 120)
             }
-            Self::Social => facts("social", 100, 10, "", "https://www.instagram.com/", 0),
+            Self::Social => facts("organic_social", 100, 10, "", "https://www.instagram.com/", 0),
             Self::Affiliate => facts(
                 "affiliate",
                 400,

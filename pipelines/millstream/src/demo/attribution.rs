@@ -67,9 +67,9 @@ pub fn table(credits: &[ChannelCredit]) -> Vec<String> {
     if credits.iter().all(|one| one.credited_minor.is_empty()) {
         return Vec::new();
     }
-    let cell = |minor: i64| format!("{:>15}", minor / 100);
+    let cell = |minor: i64| format!("{:>17}", minor / 100);
     let mut lines =
-        vec![format!("  {:<16}{:>15}{}", "credited to", "truth", MODELS.map(|model| format!("{model:>15}")).concat())];
+        vec![format!("  {:<16}{:>17}{}", "revenue from", "truth", MODELS.map(|model| format!("{model:>17}")).concat())];
     for one in credits {
         let by_model = MODELS.map(|model| cell(one.credited_minor.get(model).copied().unwrap_or(0))).concat();
         lines.push(format!("  {:<16}{}{by_model}", one.channel, cell(one.truth_minor)));
