@@ -28,6 +28,8 @@ pub mod trade;
 pub mod warm;
 
 #[cfg(test)]
+mod fact_tests;
+#[cfg(test)]
 mod tests;
 
 pub use on_event::Incoming;

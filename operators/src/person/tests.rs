@@ -152,6 +152,9 @@ fn without_its_purpose_an_event_reaches_no_operator() {
         let count = |topic: &str| house.out.rows.iter().filter(|row| row.topic == topic).count();
         assert_eq!((count("sessions"), count("propensity")), (sessions, scores), "consent {consent}");
         assert_eq!(house.people.len(), sessions, "consent {consent}: nothing is kept of it either");
+        house.watermark(60 * MINUTE_MS);
+        let count = |topic: &str| house.out.rows.iter().filter(|row| row.topic == topic).count();
+        assert_eq!((count("engagement"), count("profiles")), (sessions, sessions), "consent {consent}");
     }
     // A purchase without the purpose *necessary* does not follow its source.
     let mut house = House::new();
