@@ -102,6 +102,7 @@ fn check(test: &str, installation: &Installation) -> Option<String> {
     near("mean absolute error", error.sum::<f64>() / customers.len() as f64, 0.7855);
     assert!(bought.is_empty(), "who bought later had bought before");
     let fitted = installation.command().args(["as-of", "1997-09-30", "--site", "cdnow", "--fit"]).output().unwrap();
+    assert!(fitted.status.success(), "{}", String::from_utf8_lossy(&fitted.stderr));
     let fitted: serde_json::Value = serde_json::from_slice(&fitted.stdout).unwrap();
     // Published: from weeks rounded to hundredths.
     for (name, should) in [("r", 0.242_593), ("alpha", 4.413_532), ("a", 0.792_886), ("b", 2.425_753)] {
