@@ -1,6 +1,6 @@
 //! Against a model that XGBoost trained and the predictions it made, on public data found through `MILLSTREAM_DATA`.
 
-#![allow(clippy::print_stderr, reason = "says that it was skipped")]
+#![allow(clippy::print_stderr, clippy::unwrap_used, reason = "a test; it says that it was skipped")]
 
 use std::io::{Read, Write};
 use std::path::PathBuf;

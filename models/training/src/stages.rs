@@ -111,7 +111,7 @@ impl Stages {
             rejected: spec("events.rejected"),
             identity: spec("identity"),
         }));
-        let topics = ProfileTopics::of(|name| spec(name));
+        let topics = ProfileTopics::of(spec);
         let profile = ProfileFactory::new(ProfileConfig { scorer: recorder.clone(), ..ProfileConfig::new(topics) });
         Self {
             ingest: ingest.stage(0),

@@ -44,7 +44,7 @@ enum Bad {
     Body(DecodeError),
     Watermark(WatermarkError),
     Control(SiteConfigError),
-    Promotion(PromotionError),
+    Promotion(Box<PromotionError>),
 }
 
 impl From<DecodeError> for Bad {
@@ -184,7 +184,7 @@ impl ProfileStage {
             return Ok(());
         }
         if control.kind == MODEL_PROMOTION_KIND {
-            self.models.apply(control.site, control.body).map_err(Bad::Promotion)?;
+            self.models.apply(control.site, control.body).map_err(|error| Bad::Promotion(Box::new(error)))?;
         } else {
             self.sites.apply(control.site, control.number, control.effective_at, control.body).map_err(Bad::Control)?;
         }

@@ -53,8 +53,13 @@ fn inputs(values: impl IntoIterator<Item = Vec<u8>>) -> Vec<Input> {
     (0u64..).zip(values).map(number).collect()
 }
 
-/// What came out, as (site, model, role, seven-day head there) of scores and reasons of rejections.
-fn said(out: &Outputs) -> (Vec<(String, String, String, bool)>, Vec<(String, String)>) {
+/// A score: site, model, role, and whether the seven-day head answered.
+type Scored = (String, String, String, bool);
+/// A rejection: reason and detail.
+type Refused = (String, String);
+
+/// What came out.
+fn said(out: &Outputs) -> (Vec<Scored>, Vec<Refused>) {
     let (mut scores, mut rejected) = (Vec::new(), Vec::new());
     for output in out.iter() {
         let (_, body) = frame::split(output.value).unwrap();
@@ -85,7 +90,7 @@ fn run(stage: &mut ProfileStage, values: impl IntoIterator<Item = Vec<u8>>) -> O
 }
 
 /// The models that scored, in order, each run of equal ones once.
-fn models(scores: &[(String, String, String, bool)]) -> Vec<(&str, &str, &str, bool)> {
+fn models(scores: &[Scored]) -> Vec<(&str, &str, &str, bool)> {
     let mut models: Vec<_> =
         scores.iter().map(|(site, model, role, week)| (&**site, &**model, &**role, *week)).collect();
     models.dedup();
