@@ -14,6 +14,7 @@ mod rees46;
 mod registry;
 mod snowplow;
 mod snowplow_differences;
+mod subscribers;
 mod views;
 
 use std::path::PathBuf;

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::{data, mapping};
 
 /// A Python with the tests' packages, where there can be one.
-fn python(test: &str) -> Option<String> {
+pub fn python(test: &str) -> Option<String> {
     let output = Command::new(checkout().join("scripts/python-env")).output().unwrap();
     let path = String::from_utf8_lossy(&output.stdout).trim().to_owned();
     if output.status.success() && !path.is_empty() {
