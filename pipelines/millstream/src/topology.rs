@@ -3,7 +3,7 @@
 use millstream_schemas::topics::{Partitions, TOPICS, by_name};
 use millstream_transports::{Retention, TopicSpec};
 
-use crate::config::Config;
+use crate::config::{Config, TransportKind};
 
 const HOUR_MS: i64 = 3_600_000;
 /// Topics whose records every new task and import must be able to read again.
@@ -14,7 +14,11 @@ pub fn spec(config: &Config, name: &str) -> TopicSpec {
     let topic = by_name(name);
     let one = topic.is_some_and(|topic| topic.partitions == Partitions::One);
     let retention = match i64::try_from(config.retention_hours) {
-        _ if topic.is_some_and(|topic| topic.compacted) => Retention::Compact,
+        // The embedded log does not compact: it keeps all within its retention, so that it does not grow for ever. Nobody but its own
+        // process reads it.
+        _ if topic.is_some_and(|topic| topic.compacted) && config.transport == TransportKind::Kafka => {
+            Retention::Compact
+        }
         Ok(hours) if hours > 0 && !KEPT_FOREVER.contains(&name) => Retention::TimeMs(hours.saturating_mul(HOUR_MS)),
         _ => Retention::Forever,
     };
