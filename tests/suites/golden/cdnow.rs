@@ -49,8 +49,9 @@ const VALUES: &[(&str, &str)] = &[
     ("select sum(customers), count(distinct model_version) from churn_tiers", "2357|1"),
 ];
 
-/// The end of the log, by its watermark: the last day that is over.
+/// The end of the log, by its watermark: the last day that is over. A year later: when somebody else's order has let time pass.
 const LAST_DAY: &str = "1998-06-28";
+const YEAR_LATER: &str = "1999-06-28";
 
 /// (days ahead, expected purchase days, expected number of customers with at least one), of all customers.
 const FORECASTS: [(u32, f64, f64); 4] =
@@ -109,15 +110,27 @@ fn check(test: &str, installation: &Installation) -> Option<String> {
         near(name, fitted["bg_nbd"][name].as_f64().unwrap(), should);
     }
     installation.expect(VALUES);
-    told_is_as_of(installation);
+    told_is_as_of(installation, LAST_DAY);
+    let_a_year_pass(installation);
+    told_is_as_of(installation, YEAR_LATER);
     Some(answer)
 }
 
+/// A newcomer's order: its time fires the timers of everybody else.
+fn let_a_year_pass(installation: &Installation) {
+    let text = std::fs::read_to_string(mapping("cdnow.toml")).unwrap();
+    let text = text.replace("data_set = \"cdnow\"", "data_set = \"cdnow-later\"");
+    let (later, data) = (installation.write("later.toml", &text), " 99999 9999 19990630  1   10.00\n");
+    installation.import(&later, &[installation.write("later.txt", data)]);
+    let fired = installation.query("select count(*) from scores_churn where source_event = ''");
+    assert_ne!(fired, ["0"], "no timer has fired");
+}
+
 /// Tiers told by orders and timers are those that are computed as of the last day. Who has ordered since has been told of since.
-fn told_is_as_of(installation: &Installation) {
-    let sql = format!("select person, tier from scores_churn_current where last_order_at <= '{LAST_DAY}T00:00:00Z'");
+fn told_is_as_of(installation: &Installation, date: &str) {
+    let sql = format!("select person, tier from scores_churn_current where last_order_at <= '{date}T00:00:00Z'");
     let told = installation.query(&sql);
-    let answer = as_of(installation, LAST_DAY);
+    let answer = as_of(installation, date);
     let mut computed: BTreeMap<&str, f64> = BTreeMap::new();
     for row in answer.lines().skip(1) {
         let fields: Vec<&str> = row.split(',').collect();
