@@ -37,6 +37,7 @@ const SETTINGS: [&str; 3] = ["{}", "{\"session_source\":\"tracker\"}", "{\"new_s
 enum Step {
     Event { kind: usize, minute: i64, consent: i32, order: u8 },
     Move { user: u8 },
+    Nothing,
 }
 
 #[derive(Debug, Clone)]
@@ -108,7 +109,7 @@ fn person(source: usize, user: Option<u8>) -> Id {
 fn last_user<'a>(steps: impl DoubleEndedIterator<Item = &'a Step>) -> Option<u8> {
     steps.rev().find_map(|step| match step {
         Step::Move { user } => Some(*user),
-        Step::Event { .. } => None,
+        Step::Event { .. } | Step::Nothing => None,
     })
 }
 
@@ -116,6 +117,7 @@ fn last_user<'a>(steps: impl DoubleEndedIterator<Item = &'a Step>) -> Option<u8>
 fn write(world: &mut World, source: usize, at: usize, step: &Step, user: &mut Option<u8>, moves: bool, act: usize) {
     let from_minute = act as i64 * INTERVAL_MINUTES;
     match *step {
+        Step::Nothing => {}
         Step::Move { user: new } => {
             let (from, to) = (person(source, *user), person(source, Some(new)));
             if moves && from != to {
@@ -280,6 +282,24 @@ proptest! {
         for stage in &moved.stages {
             prop_assert_eq!(stage.memory_use(all_persons(&scenario)).held, 0, "nothing waits for ever");
         }
+    }
+
+    /// A source that joined a user and left again for another one: nothing of it is left with the first.
+    #[test]
+    fn merged_then_unmerged_is_never_merged(scenario in scenario(), schedule in schedule(), at in 0..14usize) {
+        let with = |merge: bool| {
+            let mut scenario = scenario.clone();
+            scenario.later.clear();
+            let steps = &mut scenario.sources[0];
+            steps.retain(|step| !matches!(step, Step::Move { .. }));
+            // In its place a step that is nothing, so that all others are the same.
+            steps.insert(at.min(steps.len()), if merge { Step::Move { user: 0 } } else { Step::Nothing });
+            steps.push(Step::Move { user: 9 });
+            scenario
+        };
+        let never = run(&with(false), None).view();
+        let merged = run(&with(true), Some(&schedule)).view();
+        same(&merged, &never)?;
     }
 
     #[test]
