@@ -1,8 +1,7 @@
-//! From records in the log to what a connection is pushed, on the in-memory log.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+//! From the log to an open connection.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -10,242 +9,16 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, header};
 use axum::response::Response;
 use futures_util::StreamExt;
-use millstream_runtime::{Clock, SystemClock};
-use millstream_schemas::{Attribution, Event, Id, Order, Profile, Propensity, SchemaIds, Session};
+use millstream_runtime::Clock;
+use millstream_schemas::{Event, Id, Order, Propensity, SchemaIds, Session};
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Append, Retention, TopicSpec, Transport};
 use serde_json::Value;
 use tower::ServiceExt;
 
-use crate::live::Taken;
+use super::{Held, NOW_MS, TOKEN, clock, frame, order, score, session, sites};
 use crate::shop::ShopKeys;
-use crate::{Consumer, ConsumerConfig, Live, ServeConfig, ServeMetrics, SiteTokens, router, shop};
-
-const TOKEN: &str = "token-of-shop-1";
-const NOW_MS: i64 = 1_790_000_000_000;
-const ALL_PURPOSES: i32 = 15;
-
-/// A clock that stands still unless it is moved.
-struct Held(AtomicI64, SystemClock);
-
-impl Clock for Held {
-    fn now_ms(&self) -> i64 {
-        self.0.load(Ordering::Relaxed)
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.1.monotonic()
-    }
-}
-
-fn clock() -> Arc<Held> {
-    Arc::new(Held(AtomicI64::new(NOW_MS), SystemClock::new()))
-}
-
-fn sites() -> Vec<SiteTokens> {
-    vec![
-        SiteTokens { name: "shop".to_owned(), read_tokens: vec![TOKEN.to_owned(), "token-of-shop-2".to_owned()] },
-        SiteTokens { name: "closed".to_owned(), read_tokens: Vec::new() },
-    ]
-}
-
-fn live_with(config: ServeConfig) -> Arc<Live> {
-    Live::new(config, &sites(), clock())
-}
-
-fn live() -> Arc<Live> {
-    live_with(ServeConfig::default())
-}
-
-fn session(revision: i64) -> Session<'static> {
-    Session {
-        site: "shop",
-        session_id: Id(7),
-        revision,
-        consent: ALL_PURPOSES,
-        person: Id(70),
-        device_id: Some("d-1"),
-        started_at: NOW_MS - 5_000,
-        ended_at: NOW_MS - 1_000 + revision,
-        state: "open",
-        events: revision,
-        ..Session::default()
-    }
-}
-
-fn score(revision: i64) -> Propensity<'static> {
-    Propensity {
-        site: "shop",
-        session_id: Id(7),
-        revision,
-        consent: ALL_PURPOSES,
-        source_event: "e-1",
-        p_purchase: 0.25,
-        role: "fallback",
-        reasons: vec!["funnel_depth"],
-        ..Propensity::default()
-    }
-}
-
-fn order(id: &'static str, revision: i64, amount_minor: i64) -> Order<'static> {
-    Order { site: "shop", order_id: id, revision, currency: "EUR", amount_minor, ..Order::default() }
-}
-
-macro_rules! frame {
-    ($type:ident, $record:expr) => {{
-        let mut bytes = Vec::new();
-        $record.encode_framed($type::ID, &mut bytes);
-        bytes
-    }};
-}
-
-fn take(live: &Live, frame: &[u8]) {
-    assert_eq!(live.take(frame, &SchemaIds::identity()), Taken::Applied);
-}
-
-fn visitor(live: &Live, device: &str) -> Value {
-    live.visitor_since("shop", device, None).unwrap().1
-}
-
-#[test]
-fn a_visitor_is_session_score_and_profile_of_the_device() {
-    let live = live();
-    assert_eq!(visitor(&live, "d-1")["session"], Value::Null);
-    // The score first: records of different topics come in any order.
-    take(&live, &frame!(Propensity, score(3)));
-    take(&live, &frame!(Session, session(3)));
-    let seen = visitor(&live, "d-1");
-    assert_eq!(seen["session"]["events"], 3);
-    assert_eq!(seen["score"]["p_purchase"], 0.25);
-    assert_eq!(seen["score"]["reasons"], serde_json::json!(["funnel_depth"]));
-    assert_eq!(seen["profile"], Value::Null);
-    assert_eq!(visitor(&live, "d-2")["session"], Value::Null);
-}
-
-#[test]
-fn the_higher_revision_stands_and_a_retraction_ends_it() {
-    let live = live();
-    for revision in [5, 2, 5] {
-        take(&live, &frame!(Session, session(revision)));
-        take(&live, &frame!(Propensity, score(revision)));
-    }
-    assert_eq!(visitor(&live, "d-1")["session"]["events"], 5);
-    take(&live, &frame!(Propensity, Propensity { retracted: true, ..score(6) }));
-    take(&live, &frame!(Propensity, score(5)));
-    assert_eq!(visitor(&live, "d-1")["score"], Value::Null, "an older score came back");
-    take(&live, &frame!(Session, Session { retracted: true, ..session(7) }));
-    assert_eq!(visitor(&live, "d-1")["session"], Value::Null);
-    assert_eq!(live.figures("shop")["sessions_open"], 0);
-}
-
-#[test]
-fn of_several_sessions_the_latest_is_told() {
-    let live = live();
-    take(&live, &frame!(Session, session(9)));
-    for n in 0..40 {
-        let older = Session { session_id: Id(100 + n), ended_at: NOW_MS - 100_000 + n as i64, ..session(1) };
-        take(&live, &frame!(Session, older));
-    }
-    assert_eq!(visitor(&live, "d-1")["session"]["events"], 9);
-    assert_eq!(live.figures("shop")["sessions_open"], 41);
-}
-
-#[test]
-fn what_consent_does_not_allow_is_not_told() {
-    let live = live();
-    take(&live, &frame!(Session, Session { consent: 3, ..session(1) }));
-    take(&live, &frame!(Propensity, score(1)));
-    let seen = visitor(&live, "d-1");
-    assert_eq!((&seen["session"], &seen["score"]), (&Value::Null, &Value::Null));
-    assert_eq!(live.figures("shop")["sessions_open"], 1, "figures are about nobody");
-}
-
-#[test]
-fn totals_follow_revisions_whatever_their_order_and_number() {
-    let live = live();
-    let records = [order("A", 1, 1_000), order("A", 4, 900), order("B", 2, 500)];
-    for round in [[0, 1, 2], [2, 0, 1], [1, 2, 0]] {
-        for at in round {
-            take(&live, &frame!(Order, records[at]));
-        }
-        let figures = live.figures("shop");
-        assert_eq!(figures["conversions"], 2);
-        assert_eq!(figures["revenue_minor"], serde_json::json!({ "EUR": 1_400 }));
-    }
-    take(&live, &frame!(Order, Order { retracted: true, ..order("B", 3, 500) }));
-    assert_eq!(live.figures("shop")["conversions"], 1);
-}
-
-#[test]
-fn views_are_bounded_and_totals_are_of_what_is_kept() {
-    let live = live_with(ServeConfig { max_rows: 10, ..ServeConfig::default() });
-    for n in 0..100u128 {
-        let device = format!("d-{n}");
-        take(&live, &frame!(Session, Session { session_id: Id(n), device_id: Some(&device), ..session(1) }));
-        let id = format!("order {n}");
-        take(&live, &frame!(Order, Order { order_id: &id, ..order("", 1, 100) }));
-    }
-    let figures = live.figures("shop");
-    assert_eq!((&figures["sessions_open"], &figures["conversions"]), (&Value::from(10), &Value::from(10)));
-    assert_eq!(visitor(&live, "d-0")["session"], Value::Null);
-    assert_ne!(visitor(&live, "d-99")["session"], Value::Null);
-}
-
-fn credit(touch: u128, revision: i64, channel: &'static str, credited_minor: i64) -> Attribution<'static> {
-    Attribution {
-        site: "shop",
-        order_id: "A",
-        model: "linear",
-        touch_id: Id(touch),
-        revision,
-        channel,
-        currency: "EUR",
-        credited_minor,
-        ..Attribution::default()
-    }
-}
-
-#[test]
-fn credits_that_move_are_counted_where_they_are_now() {
-    let live = live();
-    take(&live, &frame!(Attribution, credit(1, 1, "email", 1_000)));
-    assert_eq!(live.figures("shop")["credited_minor"], serde_json::json!({ "EUR": { "linear": { "email": 1_000 } } }));
-    // A late touch: the order is shared now, and a third touch that had been there has ceased.
-    take(&live, &frame!(Attribution, Attribution { retracted: true, ..credit(3, 2, "direct", 0) }));
-    take(&live, &frame!(Attribution, credit(1, 2, "email", 500)));
-    take(&live, &frame!(Attribution, credit(2, 2, "organic", 500)));
-    take(&live, &frame!(Attribution, credit(3, 1, "direct", 333)));
-    let shared = serde_json::json!({ "EUR": { "linear": { "email": 500, "organic": 500 } } });
-    assert_eq!(live.figures("shop")["credited_minor"], shared);
-}
-
-#[test]
-fn the_profile_is_that_of_the_sessions_person() {
-    let live = live();
-    let profile =
-        Profile { site: "shop", person: Id(70), revision: 1, consent: ALL_PURPOSES, orders: 2, ..Profile::default() };
-    take(&live, &frame!(Profile, profile));
-    assert_eq!(visitor(&live, "d-1")["profile"], Value::Null);
-    take(&live, &frame!(Session, session(1)));
-    assert_eq!(visitor(&live, "d-1")["profile"]["orders"], 2);
-    take(&live, &frame!(Session, Session { person: Id(71), ..session(2) }));
-    assert_eq!(visitor(&live, "d-1")["profile"], Value::Null, "the session is somebody else's now");
-}
-
-#[test]
-fn foreign_damaged_and_oversized_records_are_told_apart() {
-    let live = live_with(ServeConfig { max_row_bytes: 400, ..ServeConfig::default() });
-    let ids = SchemaIds::identity();
-    let whole = frame!(Session, session(1));
-    assert_eq!(live.take(&whole, &ids), Taken::Applied);
-    assert_eq!(live.take(b"no frame", &ids), Taken::Unknown);
-    assert_eq!(live.take(&[0, 0, 0, 200, 200, 1], &ids), Taken::Unknown);
-    assert_eq!(live.take(&whole[..whole.len() - 3], &ids), Taken::Unreadable);
-    assert_eq!(live.take(&frame!(Session, Session { site: "closed", ..session(1) }), &ids), Taken::OtherSite);
-    let long = "x".repeat(500);
-    assert_eq!(live.take(&frame!(Session, Session { entry_page: Some(&long), ..session(2) }), &ids), Taken::TooLong);
-    assert_eq!(visitor(&live, "d-1")["session"]["events"], 1);
-}
+use crate::{Consumer, ConsumerConfig, Live, ServeConfig, ServeMetrics, router, shop};
 
 /// A log with the topics, a consumer on it and the routes.
 struct Running {
@@ -339,11 +112,10 @@ async fn what_is_committed_is_pushed() {
     let running = Running::start(&TOPICS, ServeConfig::default());
     let mut messages = Messages::of(running.get(&format!("/v1/live?device=d-1&token={TOKEN}")).await);
     assert_eq!(messages.next().await.unwrap()["session"], Value::Null, "what is known now, at once");
-    running.write(Session::TOPIC, &frame!(Session, session(1)));
+    running.write(Session::TOPIC, &frame(&session(1)));
     assert_eq!(messages.next().await.unwrap()["session"]["events"], 1);
-    running
-        .write(Session::TOPIC, &frame!(Session, Session { device_id: Some("d-2"), session_id: Id(8), ..session(1) }));
-    running.write(Propensity::TOPIC, &frame!(Propensity, score(1)));
+    running.write(Session::TOPIC, &frame(&Session { device_id: Some("d-2"), session_id: Id(8), ..session(1) }));
+    running.write(Propensity::TOPIC, &frame(&score(1)));
     let seen = messages.next().await.unwrap();
     assert_eq!(seen["score"]["source_event"], "e-1", "another device's session is no message");
 }
@@ -365,8 +137,8 @@ async fn latency_is_from_receipt_to_the_consumed_score() {
     running.until_caught_up().await;
     let event =
         Event { site: "shop", event_id: "e-1", received_at: NOW_MS - 40, event_type: "page_view", ..Event::default() };
-    running.write(Event::TOPIC, &frame!(Event, event));
-    running.write(Propensity::TOPIC, &frame!(Propensity, score(1)));
+    running.write(Event::TOPIC, &frame(&event));
+    running.write(Propensity::TOPIC, &frame(&score(1)));
     let mut messages = Messages::of(running.get(&format!("/v1/live/stream?token={TOKEN}")).await);
     let mut figures = messages.next().await.unwrap();
     while figures["latency_ms"]["samples"] == 0 {
@@ -384,8 +156,8 @@ async fn history_is_read_and_is_not_called_live() {
     let log_event = Event { site: "shop", event_id: "e-1", received_at: NOW_MS - 10, ..Event::default() };
     let running = Running::start(&[], ServeConfig::default());
     running.log.ensure_topics(&TOPICS.map(spec)).unwrap();
-    running.write(Event::TOPIC, &frame!(Event, log_event));
-    running.write(Order::TOPIC, &frame!(Order, order("A", 1, 1_000)));
+    running.write(Event::TOPIC, &frame(&log_event));
+    running.write(Order::TOPIC, &frame(&order("A", 1, 1_000)));
     running.until_caught_up().await;
     let figures = running.live.figures("shop");
     assert_eq!(figures["conversions"], 1);
@@ -397,7 +169,7 @@ async fn topics_that_come_later_are_read_too() {
     let running = Running::start(&[Event::TOPIC], ServeConfig::default());
     running.until_caught_up().await;
     running.log.ensure_topics(&TOPICS.map(spec)).unwrap();
-    running.write(Session::TOPIC, &frame!(Session, session(1)));
+    running.write(Session::TOPIC, &frame(&session(1)));
     let mut messages = Messages::of(running.get(&format!("/v1/live?device=d-1&token={TOKEN}")).await);
     while messages.next().await.unwrap()["session"].is_null() {}
 }
