@@ -30,7 +30,7 @@ pub fn halved(age: i64, half_life: i64) -> u64 {
     let mut weight = u128::from(ONE);
     for (at, root) in ROOTS.iter().enumerate() {
         if fraction >> (31 - at) & 1 == 1 {
-            weight = weight * u128::from(*root) >> 64;
+            weight = (weight * u128::from(*root)) >> 64;
         }
     }
     // Not above ONE.

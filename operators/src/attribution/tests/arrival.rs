@@ -18,7 +18,7 @@ fn session_rules() -> sessions::Rules {
 /// One step of a person's history.
 #[derive(Debug, Clone)]
 enum Step {
-    Event(Told),
+    Event(Box<Told>),
     Order { order: usize, refunded_minor: i64 },
 }
 
@@ -92,7 +92,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
                 event.channel = "call_centre";
                 event.order_id = None;
             }
-            steps.push(Step::Event(event));
+            steps.push(Step::Event(Box::new(event)));
         }
         // The last fact of an order holds, so that each is told once here.
         steps.push(Step::Order { order: 0, refunded_minor: first * 250 });
@@ -130,14 +130,9 @@ proptest! {
 #[test]
 fn a_late_touch_revises_and_a_bridged_one_is_retracted() {
     let visit = |id: &str, minute: i64, channel: &'static str| {
-        Step::Event(Told {
-            id: id.to_owned(),
-            kind: "page_view",
-            time_ms: minute * MINUTE_MS,
-            consent: 3,
-            channel,
-            ..Told::default()
-        })
+        let time_ms = minute * MINUTE_MS;
+        let told = Told { id: id.to_owned(), kind: "page_view", time_ms, consent: 3, channel, ..Told::default() };
+        Step::Event(Box::new(told))
     };
     let mut person = Person::default();
     person.take(&visit("c", 90, "direct"), false);
@@ -173,7 +168,7 @@ fn a_touch_after_all_orders_says_nothing() {
         channel: "email",
         ..Told::default()
     };
-    person.take(&Step::Event(told), false);
+    person.take(&Step::Event(Box::new(told)), false);
     assert_eq!(person.out.rows.len(), said);
 }
 

@@ -18,8 +18,9 @@ fn share(model: Model, path: &[Touch<'_>], at: usize, half_life: HalfLife) -> f6
         Model::First => all_to(0),
         Model::Last => all_to(n - 1),
         Model::LastNonDirect => {
-            let named = path.iter().enumerate().filter(|(_, touch)| !["direct", "internal"].contains(&touch.channel));
-            all_to(named.last().map_or(n - 1, |(at, _)| at))
+            let mut named =
+                path.iter().enumerate().filter(|(_, touch)| !["direct", "internal"].contains(&touch.channel));
+            all_to(named.next_back().map_or(n - 1, |(at, _)| at))
         }
         Model::Linear => 1.0 / n as f64,
         Model::TimeDecay => {
