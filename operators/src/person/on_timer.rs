@@ -29,7 +29,8 @@ impl People {
 
     fn fire(&mut self, id: u128, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) {
         let Some(person) = self.entries.get_mut(id) else { return };
-        person.armed_ms = std::mem::replace(&mut person.armed_later_ms, UNARMED);
+        person.armed_ms = std::mem::replace(&mut person.armed_later_ms, person.armed_last_ms);
+        person.armed_last_ms = UNARMED;
         let site = env.sites.get(&person.site);
         let rules = SourceRules::of(site);
         let (mut due_ms, mut has_changed) = (UNARMED, false);

@@ -6,7 +6,7 @@ use millstream_schemas::Id;
 use millstream_scoring::Scorer;
 
 use super::saved::KeepPerson;
-use super::state::{Person, Source};
+use super::state::{Person, Source, UNARMED};
 use crate::core::{Timers, UndoMap};
 use crate::propensity::History;
 use crate::sessions::Owner;
@@ -176,7 +176,10 @@ pub(super) fn owner<'a>(id: Id, person: &'a Person, source: &Source, history: &'
 pub(super) fn arm(timers: &mut Timers, id: u128, person: &mut Person, due_ms: i64) {
     if due_ms < person.armed_ms {
         timers.add(due_ms, id);
-        // A third one set before is forgotten here and fires for nothing.
+        // Of more than three, the last but one is forgotten here and fires for nothing.
+        if person.armed_last_ms == UNARMED {
+            person.armed_last_ms = person.armed_later_ms;
+        }
         person.armed_later_ms = person.armed_ms;
         person.armed_ms = due_ms;
     }

@@ -225,6 +225,8 @@ pub struct Person {
     pub armed_ms: i64,
     /// Due time of another one set, later; so that closing a session does not set the freeing of an older one again and again.
     pub armed_later_ms: i64,
+    /// Due time of a third one, last: that of those who rest, which is far away and else would be set anew after each visit.
+    pub armed_last_ms: i64,
     /// The shop.
     pub site: Arc<str>,
     /// The user behind the person, once identified.
@@ -245,6 +247,7 @@ impl Clone for Person {
         Self {
             armed_ms: self.armed_ms,
             armed_later_ms: self.armed_later_ms,
+            armed_last_ms: self.armed_last_ms,
             site: self.site.clone(),
             user_id: self.user_id.clone(),
             trade: self.trade.clone(),
@@ -259,7 +262,15 @@ pub const UNARMED: i64 = i64::MAX;
 impl Person {
     /// A person of whom nothing is known.
     pub fn new(site: Arc<str>) -> Self {
-        Self { armed_ms: UNARMED, armed_later_ms: UNARMED, site, user_id: None, trade: None, sources: SmallVec::new() }
+        Self {
+            armed_ms: UNARMED,
+            armed_later_ms: UNARMED,
+            armed_last_ms: UNARMED,
+            site,
+            user_id: None,
+            trade: None,
+            sources: SmallVec::new(),
+        }
     }
 
     /// Whether nothing is left of the person.
