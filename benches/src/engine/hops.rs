@@ -27,7 +27,7 @@ pub fn measure(options: &Options, brokers: &str) -> Hops {
     let transport: Arc<dyn Transport> =
         Arc::new(KafkaTransport::new(config).expect("the broker's address is well-formed"));
     let namespace = format!("bench-{}.", std::process::id());
-    let (ingest, profile) = whole::factories(options.partitions);
+    let (ingest, profile) = whole::factories(options.partitions, options.heuristic);
     let mut workers = [
         whole::worker(&transport, Arc::new(ingest), &namespace),
         whole::worker(&transport, Arc::new(profile), &namespace),

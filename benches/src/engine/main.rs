@@ -36,6 +36,9 @@ pub struct Options {
     /// Only the whole, not each stage alone (for a profiler).
     #[arg(long)]
     pub whole_only: bool,
+    /// Score by the labelled heuristic instead of the shipped model.
+    #[arg(long)]
+    pub heuristic: bool,
     /// Only one JSON object.
     #[arg(long)]
     pub json: bool,

@@ -24,7 +24,7 @@ const EPOCH: usize = 2_000;
 
 pub fn measure(options: &Options) -> Steps {
     let mut traffic = Traffic::new(options.seed, options.people, 1);
-    let (ingest, profile) = whole::factories(1);
+    let (ingest, profile) = whole::factories(1, options.heuristic);
     let mut stages = Stages::new(&ingest, &profile);
     let mut left = options.people;
     while left > 0 {

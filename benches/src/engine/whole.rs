@@ -7,6 +7,8 @@ use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
 use millstream_runtime::{EpochLimits, StageFactory, SystemClock, Worker, WorkerConfig};
 use millstream_schemas::topics::TOPICS;
+use millstream_scoring::Model;
+use millstream_scoring::builtin::PROPENSITY;
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Retention, TopicSpec, Transport};
 
@@ -32,16 +34,19 @@ fn spec(name: &str, partitions: u32) -> TopicSpec {
     TopicSpec { name: name.to_owned(), partitions, retention: Retention::Forever }
 }
 
-/// The stages with default settings.
-pub fn factories(partitions: u32) -> (IngestFactory, ProfileFactory) {
+/// The stages with default settings; sessions are scored by the shipped model, or with `heuristic` by the fallback.
+pub fn factories(partitions: u32, heuristic: bool) -> (IngestFactory, ProfileFactory) {
     let ingest = IngestFactory::new(IngestConfig::new(IngestTopics {
         collected: spec("events.collected", partitions),
         events: spec("events", partitions),
         rejected: spec("events.rejected", partitions),
         identity: spec("identity", partitions),
     }));
-    let profile = ProfileFactory::new(ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions))));
-    (ingest, profile)
+    let mut profile = ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions)));
+    if !heuristic {
+        profile.scorer = Arc::new(Model::load(PROPENSITY).expect("the shipped artefact is well-formed"));
+    }
+    (ingest, ProfileFactory::new(profile))
 }
 
 /// A worker with default limits.
@@ -98,7 +103,7 @@ pub fn measure(options: &Options) -> Whole {
     let transport: Arc<dyn Transport> = Arc::new(log.clone());
     let topics: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic.name, options.partitions)).collect();
     transport.ensure_topics(&topics).expect("topics are new");
-    let (ingest, profile) = factories(options.partitions);
+    let (ingest, profile) = factories(options.partitions, options.heuristic);
     let mut workers = [worker(&transport, Arc::new(ingest), ""), worker(&transport, Arc::new(profile), "")];
     let appender = transport.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
     let mut traffic = Traffic::new(options.seed, options.people, options.partitions);
