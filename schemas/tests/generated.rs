@@ -98,10 +98,7 @@ fn a_field_of_a_later_version_is_generated() {
     std::fs::write(&path, grown).unwrap();
     assert_eq!(schemas(&[folder.to_str().unwrap()]).0, Some(0));
     let rust = std::fs::read_to_string(folder.join("src/generated/tick.rs")).unwrap();
-    assert!(
-        rust.contains("if !r.is_at_end() { self.zone = r.at(2).optional(Reader::str)?; }"),
-        "{rust}"
-    );
+    assert!(rust.contains("if !r.is_at_end() { self.zone = r.at(2).optional(Reader::str)?; }"), "{rust}");
     assert!(rust.contains("earlier: &[(2, include_str!(\"../../released/0.1.0/tick.avsc\"))]"), "{rust}");
     let page = std::fs::read_to_string(folder.join("../docs/reference/records.md")).unwrap();
     assert!(page.contains("| `zone` | symbol, *null* |  |  | 0.2.0 | Where. |"));

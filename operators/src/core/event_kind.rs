@@ -78,12 +78,7 @@ impl EventKind {
             Self::AddToCart | Self::RemoveFromCart => 4,
             Self::CheckoutStep => 5,
             Self::Purchase => 6,
-            Self::PagePing
-            | Self::Refund
-            | Self::OfflineOrder
-            | Self::OfflineTouch
-            | Self::Spend
-            | Self::Other => 0,
+            Self::PagePing | Self::Refund | Self::OfflineOrder | Self::OfflineTouch | Self::Spend | Self::Other => 0,
         }
     }
 }

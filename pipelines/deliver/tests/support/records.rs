@@ -146,7 +146,14 @@ pub fn score(name: &str, revision: i64, p_purchase: f64) -> Vec<u8> {
 }
 
 /// What one model credits to one touch of an order; the touch is named by its channel.
-pub fn credit(order_id: &str, model: &str, channel: &str, weight: f64, gross_minor: i64, refunded_minor: i64) -> Vec<u8> {
+pub fn credit(
+    order_id: &str,
+    model: &str,
+    channel: &str,
+    weight: f64,
+    gross_minor: i64,
+    refunded_minor: i64,
+) -> Vec<u8> {
     let credit = Attribution {
         site: SITE,
         order_id,
