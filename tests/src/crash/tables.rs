@@ -13,7 +13,7 @@ use crate::binary::Installation;
 const NOT_COMPARED: [&str; 7] =
     ["revision", "idempotency_key", "watermark", "source_event", "scored_at", "partition", "offset"];
 /// Tables whose rows a timer may write: `event_time` is then the time of the record that let the timer run.
-const TIMED: [&str; 2] = ["sessions", "scores_propensity"];
+const TIMED: [&str; 6] = ["sessions", "scores_propensity", "scores_engagement", "scores_churn", "clv", "profiles"];
 /// Rows of a difference that are shown.
 const SHOWN: usize = 3;
 
