@@ -46,7 +46,7 @@ const REASONS = {
   repeat_views: () => "You came back to a product",
   cart_balance: () => "What is in your cart",
   seconds_per_event: () => "How quickly you click",
-  channel: (session) => `You came by ${words(session.channel || "an unknown way")}`,
+  channel: ({ channel }) => (channel === "direct" ? "You came directly, by no link" : `You came by ${known(channel) || "an unknown way"}`),
   device: (session) => `You use a ${session.device_class || "device"}`,
   prior_sessions: () => "How often you were here before",
   prior_orders: () => "What you bought before",
@@ -112,6 +112,8 @@ const facts = (list, rows, record, none) => {
 const happened = new Map();
 let shownEvent = "";
 let device;
+/** What is said where there is no score. */
+let unscored = "Look at something: each click is scored.";
 
 const showVisitor = ({ session, score, profile }) => {
   const p = score ? score.p_purchase : undefined;
@@ -126,8 +128,8 @@ const showVisitor = ({ session, score, profile }) => {
     ? "Scored by rules: a ranking, not a probability. No model is promoted yet."
     : `Scored by the model ${score.model}, version ${score.model_version}: a calibrated probability.`;
   const week = score && score.p_purchase_7d;
-  at("week").textContent = typeof week === "number" ? `Within seven days: ${share(week)}` : "";
-  at("h-score").textContent = session && session.purchases ? "You bought in this visit" : "Will you buy in this visit?";
+  at("week").textContent = typeof week === "number" ? `You buy within seven days: ${share(week)}` : "";
+  at("h-score").textContent = session && session.purchases ? "You bought in this visit. Will you buy more?" : "Will you buy in this visit?";
   facts(at("session"), SESSION, session, "No session yet. It begins with your first event.");
   facts(at("profile"), PROFILE, profile, "No profile yet. It is made when you order, or when a session has ended.");
   if (score && score.source_event !== shownEvent) {
@@ -139,7 +141,7 @@ const showVisitor = ({ session, score, profile }) => {
       document.dispatchEvent(new CustomEvent("shop:scored", { detail: { event: shownEvent, took } }));
     }
   }
-  if (!score) at("scored-in").textContent = "Look at something: each click is scored.";
+  if (!score) at("scored-in").textContent = unscored;
 };
 
 // ---------------------------------------------------------------- the stream
@@ -270,6 +272,9 @@ const showChoice = (chosen) => {
     "": "Nothing is sent, and no id is kept.",
   };
   if (chosen in notes) at("consent-note").textContent = notes[chosen];
+  unscored = /personalization/.test(chosen)
+    ? "Look at something: each click is scored."
+    : "By your choice below, your clicks are not scored.";
 };
 
 const keptChoice = () => {
@@ -296,6 +301,7 @@ export const startPanel = () => {
       const chosen = button.dataset.consent;
       window.millstream.push(["consent", chosen ? chosen.split(" ") : []]);
       showChoice(chosen);
+      at("scored-in").textContent = unscored;
       if (!chosen) follow(undefined);
     });
   }

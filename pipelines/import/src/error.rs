@@ -24,7 +24,7 @@ pub enum ImportError {
     #[error(transparent)]
     Mapping(#[from] MappingError),
     /// A file cannot be read on from this line.
-    #[error("{file}, line {line}: {message}")]
+    #[error("{file}{place}: {message}", place = place(*line))]
     File {
         /// The file.
         file: String,
@@ -99,4 +99,9 @@ pub enum ImportError {
     /// The log refused.
     #[error(transparent)]
     Transport(#[from] TransportError),
+}
+
+/// Where in its file; nothing for a file that could not be opened.
+fn place(line: u64) -> String {
+    if line == 0 { String::new() } else { format!(", line {line}") }
 }

@@ -196,7 +196,7 @@ pub struct AsOfArgs {
     /// Only this site's customers.
     #[arg(long)]
     pub site: Option<String>,
-    /// Days ahead.
+    /// Days ahead, with commas between: `30,90`.
     #[arg(long, value_delimiter = ',', default_values_t = [30u32, 90, 365])]
     pub horizons: Vec<u32>,
     /// Parameters (JSON); by default the site's own of the configuration, else the built-in ones.

@@ -17,8 +17,17 @@ pub struct Progress {
 impl Progress {
     /// Begins; `total` of 0 means that nobody knows it yet.
     pub fn new(what: &str, total: u64) -> Self {
+        Self::with(what, total, "{prefix:>12} [{bar:40}] {pos}/{len} {msg} ({eta})")
+    }
+
+    /// Begins a work of which only the share that is done means something.
+    pub fn of_share(what: &str) -> Self {
+        Self::with(what, 1_000, "{prefix:>12} [{bar:40}] {percent} % {msg} ({eta})")
+    }
+
+    fn with(what: &str, total: u64, template: &str) -> Self {
         let bar = ProgressBar::with_draw_target(Some(total), ProgressDrawTarget::stderr());
-        let style = ProgressStyle::with_template("{prefix:>12} [{bar:40}] {pos}/{len} {msg} ({eta})");
+        let style = ProgressStyle::with_template(template);
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }
@@ -31,12 +40,21 @@ impl Progress {
 
     /// How far it is.
     pub fn at(&mut self, done: u64, total: u64, message: &str) {
+        self.show(done, total, message, || format!("{done}/{total}"));
+    }
+
+    /// How far it is, in thousandths of what [`Self::of_share`] began.
+    pub fn at_permille(&mut self, done: u64, message: &str) {
+        self.show(done, 1_000, message, || format!("{} %", done / 10));
+    }
+
+    fn show(&mut self, done: u64, total: u64, message: &str, so_far: impl Fn() -> String) {
         self.bar.set_length(total);
         self.bar.set_position(done);
         self.bar.set_message(message.to_owned());
         if self.bar.is_hidden() && self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
-            tell(&format!("{} {done}/{total} {message}", self.what));
+            tell(&format!("{} {} {message}", self.what, so_far()));
         }
     }
 

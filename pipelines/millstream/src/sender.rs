@@ -17,8 +17,11 @@ pub struct Sender {
 /// What the collector said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
-    /// It took the request (some events may be refused one by one).
-    Taken,
+    /// It took the request.
+    Taken {
+        /// Events that it refused one by one.
+        refused: u64,
+    },
     /// It refused the request as a whole, for good.
     Refused,
 }
@@ -47,7 +50,10 @@ impl Sender {
         for attempt in 0..ATTEMPTS {
             let sent = self.agent.post(&self.url).header("authorization", &self.authorization).send(body);
             match sent {
-                Ok(response) if response.status().is_success() => return Ok(Answer::Taken),
+                Ok(mut response) if response.status().is_success() => {
+                    let answer = response.body_mut().read_to_string()?;
+                    return Ok(Answer::Taken { refused: refused(&answer) });
+                }
                 Ok(response) if matches!(response.status().as_u16(), 429 | 503) => {
                     last = format!("status {}", response.status())
                 }
@@ -61,4 +67,10 @@ impl Sender {
         }
         Err(Failure::new(format!("{}: not taken after {ATTEMPTS} attempts ({last})", self.url)))
     }
+}
+
+/// How many events an answer refuses.
+fn refused(answer: &str) -> u64 {
+    let answer: serde_json::Value = serde_json::from_str(answer).unwrap_or_default();
+    answer.get("refused").and_then(serde_json::Value::as_u64).unwrap_or_default()
 }

@@ -18,6 +18,7 @@ use crate::demo::clock::DemoClock;
 use crate::demo::summary::Dropped;
 use crate::demo::{folder, latency, page, summary, traffic};
 use crate::error::Failure;
+use crate::metrics::ProcessMetrics;
 use crate::progress::tell;
 use crate::sender::Sender;
 use crate::services::Services;
@@ -56,6 +57,12 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
     let ingest = app.start_ingest(&mut services)?;
     app.start_profile(&mut services)?;
     let delivery = app.start_delivery(&mut services)?;
+    let process = ProcessMetrics::new(&app.metrics)?;
+    let (stages, counted, delivered) = (services.stage_stats(), ingest.clone(), Arc::clone(&delivery));
+    services.start("metrics", move |stop| {
+        process.run(&stages, Some(&counted), Some(&delivered), stop);
+        Ok(())
+    });
     let serving = Serving::new(&app)?;
     let page = if args.exit { None } else { page::of(&app.config, &serving, &write_key, &read_token) };
     start_http(&app, page.clone().unwrap_or_default(), &mut services)?;
@@ -71,7 +78,8 @@ pub fn run(mut config: Config, args: &DemoArgs) -> Result<(), Failure> {
         if services.failed() {
             return Err(Failure::new("a service ended; see the log above"));
         }
-        // Read before real time begins, so that the same seed gives the same numbers.
+        // Read before real time begins, so that the totals are the simulation's alone. Figures of single scores may still differ a
+        // little from run to run: partitions do not wait for each other.
         let shop = summary::read(&app.warehouse(), &sent, Dropped::of(ingest.fates()))?;
         clock.release();
         let topic = topology::name(&app.config, "scores.propensity");

@@ -20,14 +20,14 @@ const REQUEST_EVENTS: usize = 100;
 pub fn run(args: &GenerateArgs) -> Result<(), Failure> {
     let config = SimConfig { people: args.people, days: args.days, seed: args.seed, ..SimConfig::default() };
     let mut simulator = Simulator::new(config)?;
-    let mut progress = Progress::new("generating", 1_000);
+    let mut progress = Progress::of_share("generating");
     let mut writer = RequestWriter::new(REQUEST_EVENTS);
     let mut out = Target::open(args)?;
     let mut events = 0u64;
     while let Some(delivery) = simulator.next() {
         events += 1;
         if events.is_multiple_of(1_000) {
-            progress.at(simulator.progress_permille(delivery.arrives_ms), 1_000, "‰ of the time");
+            progress.at_permille(simulator.progress_permille(delivery.arrives_ms), "of the days");
         }
         writer.push(&delivery, &mut |request| out.put(&request.body))?;
     }

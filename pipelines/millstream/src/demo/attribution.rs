@@ -68,11 +68,13 @@ pub fn table(credits: &[ChannelCredit]) -> Vec<String> {
         return Vec::new();
     }
     let cell = |minor: i64| format!("{:>17}", minor / 100);
-    let mut lines =
-        vec![format!("  {:<16}{:>17}{}", "revenue from", "truth", MODELS.map(|model| format!("{model:>17}")).concat())];
+    let models = MODELS.map(|model| format!("{model:>17}")).concat();
+    let mut lines = vec![format!("  {:<16}{:>17}{models}", "revenue (EUR) of", "truth")];
     for one in credits {
         let by_model = MODELS.map(|model| cell(one.credited_minor.get(model).copied().unwrap_or(0))).concat();
-        lines.push(format!("  {:<16}{}{by_model}", one.channel, cell(one.truth_minor)));
+        // What would have been bought without any touch.
+        let name = if one.channel == "base" { "no channel" } else { &one.channel };
+        lines.push(format!("  {name:<16}{}{by_model}", cell(one.truth_minor)));
     }
     lines
 }

@@ -90,6 +90,8 @@ pub struct Summary {
     pub sent: u64,
     /// Requests refused as a whole.
     pub refused_requests: u64,
+    /// Events that the collector refused, those of such requests included.
+    pub refused_events: u64,
     /// Events kept: rows of `events`.
     pub events: u64,
     /// Events dropped for a reason: consent refused, declared robots, duplicates.
@@ -140,6 +142,7 @@ pub fn read(warehouse: &Warehouse, sent: &Sent, dropped: Dropped) -> Result<Summ
     Ok(Summary {
         sent: sent.events,
         refused_requests: sent.refused_requests,
+        refused_events: sent.refused_events,
         truth: Truth::of(&sent.truth.totals),
         events: number("select count(*) from events")?,
         dropped,
@@ -200,7 +203,7 @@ impl Summary {
             ),
             format!("  conversions          {:>10}   simulated {}", self.conversions, self.truth.conversions),
             format!(
-                "  orders               {:>10}   revenue {}, simulated {} with {}",
+                "  orders               {:>10}   revenue {} EUR, simulated {} with {}",
                 self.orders,
                 major(self.revenue_minor),
                 self.truth.orders,
@@ -219,8 +222,8 @@ impl Summary {
             lines.push(format!("  rejected             {:>10}   {}", reject.events, reject.reason));
         }
         lines.push(format!(
-            "  requests refused     {:>10}   as a whole, with a reason in the answer",
-            self.refused_requests
+            "  refused              {:>10}   by the collector, with a reason in the answer ({} requests as a whole)",
+            self.refused_events, self.refused_requests
         ));
         lines.extend(attribution::table(&self.attribution));
         lines.push(format!("  took                 {:>9.1}s", self.seconds));

@@ -18,6 +18,8 @@ pub struct Sent {
     pub events: u64,
     /// Requests that the collector refused as a whole (bad input that is no JSON).
     pub refused_requests: u64,
+    /// Events that it refused, those of such requests included.
+    pub refused_events: u64,
     /// The simulator's ground truth.
     pub truth: GroundTruth,
 }
@@ -41,29 +43,30 @@ pub fn config(args: &DemoArgs, site: &str, now_ms: i64) -> SimConfig {
 /// Where the simulation cannot be played or the collector takes nothing.
 pub fn play(config: SimConfig, clock: &DemoClock, sender: &Sender) -> Result<Sent, Failure> {
     let mut simulator = Simulator::new(config)?;
-    let mut progress = Progress::new("simulating", 1_000);
+    let mut progress = Progress::of_share("simulating");
     let mut writer = RequestWriter::new(REQUEST_EVENTS);
     let mut events = 0u64;
-    let mut refused_requests = 0u64;
+    let (mut refused_requests, mut refused_events) = (0u64, 0u64);
     let mut send = |request: Request| -> Result<(), Failure> {
         clock.hold(request.arrives_ms);
-        if sender.send(&request.body)? == Answer::Refused {
-            refused_requests += 1;
+        match sender.send(&request.body)? {
+            Answer::Taken { refused } => refused_events += refused,
+            Answer::Refused => {
+                refused_requests += 1;
+                refused_events += request.events as u64;
+            }
         }
         Ok(())
     };
     while let Some(delivery) = simulator.next() {
         events += 1;
         if events.is_multiple_of(500) {
-            progress.at(
-                simulator.progress_permille(delivery.arrives_ms),
-                1_000,
-                &format!("‰ of the time, {events} events sent"),
-            );
+            let permille = simulator.progress_permille(delivery.arrives_ms);
+            progress.at_permille(permille, &format!("of the days, {events} events sent"));
         }
         writer.push(&delivery, &mut send)?;
     }
     writer.finish(&mut send)?;
     progress.done(&format!("{events} events through the collector"));
-    Ok(Sent { events, refused_requests, truth: simulator.into_truth() })
+    Ok(Sent { events, refused_requests, refused_events, truth: simulator.into_truth() })
 }
