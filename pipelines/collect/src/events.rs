@@ -94,7 +94,10 @@ async fn take(
 
 fn authenticate<'c>(collector: &'c Collector, query: Option<&str>, headers: &HeaderMap) -> Result<&'c Site, Refused> {
     let site = collector.sites.authenticate(headers, query).ok_or_else(|| {
-        Refused::new(Reason::Unauthenticated, "give a write key: Authorization: Bearer <key>, X-Write-Key, or ?key=")
+        Refused::new(
+            Reason::Unauthenticated,
+            "no known write key: give one of a configured site, as Authorization: Bearer <key>, X-Write-Key, or ?key=",
+        )
     })?;
     let origin_allowed =
         headers.get(header::ORIGIN).is_none_or(|origin| origin.to_str().is_ok_and(|origin| allows(&site.keys, origin)));

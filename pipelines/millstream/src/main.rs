@@ -30,7 +30,7 @@ use error::Failure;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let serves = matches!(cli.command, Command::Run(_) | Command::Collect | Command::Deliver);
-    telemetry::start_logging(if serves { "info" } else { "warn" }, cli.log_json);
+    telemetry::start_logging(if serves { "info,fjall=warn,lsm_tree=warn" } else { "warn" }, cli.log_json);
     // A second provider installed by somebody else in the process serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match dispatch(cli) {

@@ -16,7 +16,8 @@ pub fn begin(directory: &Path) -> Result<(), Failure> {
     let begun = directory.join("log").exists() || directory.join("warehouse").exists();
     if begun && !mark.exists() {
         return Err(Failure::new(format!(
-            "{} holds data that no demo made; give the demo a directory of its own: MILLSTREAM_DATA_DIR=some/where",
+            "{} holds data of `run` or `import`, which the demo does not empty; give it a directory of its own (MILLSTREAM_DATA_DIR=some/where), \
+             or remove that one if nobody needs it",
             directory.display()
         )));
     }
