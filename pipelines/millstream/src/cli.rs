@@ -25,7 +25,8 @@ pub struct Cli {
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Everything embedded, with a simulated shop's traffic; ends with a summary. The collector stays up unless --exit.
+    /// Everything embedded, with a simulated shop's traffic, anew each time; ends with a summary. The collector stays up unless
+    /// --exit.
     Demo(DemoArgs),
     /// Collector, operators and delivery. Name some to run only those.
     Run(RunArgs),
