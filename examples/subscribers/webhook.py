@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import sqlite3
 import time
 import urllib.error
@@ -25,10 +26,17 @@ def signature(secret: bytes, sent_at_s: int, body: bytes) -> str:
 def verify(secret: bytes, header: str, body: bytes, now_s: float, tolerance_s: int = 300) -> bool:
     """What the receiver does: recompute, compare in constant time, refuse old messages."""
     fields = dict(part.split("=", 1) for part in header.split(",") if "=" in part)
-    if not fields.get("t", "").isdecimal() or abs(now_s - int(fields["t"])) > tolerance_s:
+    if not re.fullmatch(r"[0-9]{1,12}", fields.get("t", "")) or abs(now_s - int(fields["t"])) > tolerance_s:
         return False
     expected = signature(secret, int(fields["t"]), body).split("v1=", 1)[1]
-    return hmac.compare_digest(expected, fields.get("v1", ""))
+    return hmac.compare_digest(expected.encode(), fields.get("v1", "").encode())
+
+
+class NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirected POST becomes a GET without body, whose answer says nothing of the message: no redirect is followed."""
+
+    def redirect_request(self, *_arguments: object) -> None:
+        """Refuses, so that the redirect is an error, and the message waits."""
 
 
 class Outbox:
@@ -41,6 +49,7 @@ class Outbox:
     def __init__(self, database: sqlite3.Connection, url: str, secret: bytes):
         self._database, self._url, self._secret = database, url, secret
         self._retry_at_s, self._pause_s = 0.0, 1.0
+        self._opener = urllib.request.build_opener(NoRedirect)
         database.execute(
             "CREATE TABLE IF NOT EXISTS outbox (number INTEGER PRIMARY KEY, idempotency_key TEXT UNIQUE, body TEXT)"
         )
@@ -90,7 +99,7 @@ class Outbox:
             },
         )
         try:
-            with urllib.request.urlopen(request, timeout=REQUEST_LIMIT_S) as response:
+            with self._opener.open(request, timeout=REQUEST_LIMIT_S) as response:
                 return response.status
         except urllib.error.HTTPError as error:
             return error.code if error.code in REFUSED else None

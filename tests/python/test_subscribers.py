@@ -143,6 +143,11 @@ class Alerts(unittest.TestCase):
         self.assertEqual((self.outbox.send(), self.outbox.waiting()), (1, 0))
         self.assertEqual(self.keys(), ["lost2", "lost2"])
 
+    def test_a_redirect_is_no_delivery(self):
+        self.outbox.put("k1", {})
+        self.server.answers = [302]
+        self.assertEqual((self.outbox.send(), self.outbox.waiting()), (0, 1))
+
     def test_what_the_receiver_refuses_does_not_block_and_is_kept(self):
         for at in (1, 2):
             self.outbox.put(f"k{at}", {})
@@ -155,7 +160,8 @@ class Alerts(unittest.TestCase):
         self.assertTrue(verify(SECRET, header, b"body", 1_001))
         for secret, body, now_s in ((SECRET, b"b0dy", 1_001), (SECRET, b"body", 2_000), (b"another secret..", b"body", 1_001)):
             self.assertFalse(verify(secret, header, body, now_s))
-        self.assertFalse(verify(SECRET, "nonsense", b"body", 1_001))
+        for header in ("nonsense", "t=1000,v1=é", "t=" + "9" * 5_000 + ",v1=0"):
+            self.assertFalse(verify(SECRET, header, b"body", 1_001))
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ pub const ADDRESS_BYTES: usize = 2_048;
 pub const TEXT_BYTES: usize = 256;
 /// Timers that one announced watermark fires; of more, the rest fires with the announcements that follow, in the same order. A
 /// watermark that leaps days ahead would else close everybody's session in one transaction.
-pub const TIMERS_PER_RECORD: usize = 50_000;
+pub const TIMERS_PER_RECORD: usize = 10_000;
 /// How long an order or refund can be revised, by watermark.
 pub const ORDER_RETENTION_MS: i64 = 400 * 86_400_000;
 /// How long a person's orders and refunds are kept singly, by watermark: as long as they can be revised and 30 days more, because

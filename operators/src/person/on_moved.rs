@@ -7,7 +7,6 @@ use super::codec;
 use super::on_event::{Incoming, apply, find, finish, hold_back};
 use super::people::{Env, People, arm};
 use super::state::{Held, HeldKind, Hold, Source, SourceRules, UNARMED};
-use super::trade::ordered_at_ms;
 use crate::core::context::Rejection;
 use crate::core::{Context, EventKind, Sink};
 use crate::profiles;
@@ -178,7 +177,7 @@ impl People {
             self.entries.remove(person_id.0);
             return;
         }
-        let (rules, ordered_at_ms) = (SourceRules::of(site), ordered_at_ms(person.orders()));
+        let (rules, ordered_at_ms) = (SourceRules::of(site), person.ordered_at_ms());
         let due_ms =
             find(person, source_id).map_or(UNARMED, |source| source.due_ms(&rules, cx.watermark_ms, &ordered_at_ms));
         arm(&mut self.timers, person_id.0, person, due_ms);

@@ -6,7 +6,7 @@ use millstream_schemas::Id;
 
 use super::people::{Env, People, arm, owner};
 use super::state::{SourceRules, UNARMED};
-use super::trade::{Whose, ordered_at_ms};
+use super::trade::Whose;
 use crate::core::watermark::UNKNOWN_MS;
 use crate::core::{Context, Sink};
 use crate::profiles;
@@ -43,7 +43,9 @@ impl People {
             trade.on_timer(whose, site, cx, sink);
             has_changed = tiers != trade.tiers();
         }
-        let ordered_at_ms = ordered_at_ms(person.orders());
+        // First, because touches are kept for them.
+        person.sources.iter_mut().for_each(|source| source.free_purchases(cx.watermark_ms));
+        let ordered_at_ms = person.ordered_at_ms();
         // Only where touches may have to make room can freeing a session change a credit.
         let before = (!ordered_at_ms.is_empty() && person.sources.iter().any(|source| source.touches.is_full()))
             .then(|| person.ledger());

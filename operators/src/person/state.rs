@@ -179,7 +179,7 @@ impl Source {
     }
 
     /// Gives up purchases that nothing can revise any more.
-    fn free_purchases(&mut self, watermark_ms: i64) {
+    pub(super) fn free_purchases(&mut self, watermark_ms: i64) {
         if self.purchases_due_ms().is_none_or(|due| due >= watermark_ms) {
             return;
         }

@@ -227,10 +227,12 @@ fn a_buyer_is_remembered_as_long_as_the_order() {
     assert_eq!(house.people.len(), 1);
     let used = house.people.memory_use([PERSON]);
     // One timer alone fills the first slots of its bucket.
-    assert!(used.sessions == 0 && used.total() - used.timers < 420, "{used:?}");
-    assert!(used.purchases > 0);
+    assert!(used.sessions == 0 && used.total() - used.timers < 450, "{used:?}");
+    // The fact of the order may still lie behind in the log: the touch that it will be credited to is kept for it.
+    assert!(used.purchases > 0 && used.touches > 0);
     house.watermark(ORDER_RETENTION_MS + 1);
-    assert_eq!(house.people.memory_use([PERSON]).purchases, 0);
+    let used = house.people.memory_use([PERSON]);
+    assert_eq!((used.purchases, used.touches), (0, 0));
     house.watermark(VISITS_RETENTION_MS + 2 * 1_440 * MINUTE_MS);
     assert!(house.people.is_empty());
 }

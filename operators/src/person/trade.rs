@@ -146,11 +146,21 @@ impl Trade {
 }
 
 /// Times of orders, milliseconds UTC.
-pub(super) fn ordered_at_ms(orders: &[Bought]) -> SmallVec<[i64; 8]> {
+fn ordered_at_ms(orders: &[Bought]) -> SmallVec<[i64; 8]> {
     orders.iter().map(|order| order.place.time_ms).collect()
 }
 
 impl Person {
+    /// Times of all orders that the person's credits may be made of, milliseconds UTC: those told by facts and those of which only the
+    /// event has come, because a fact may lie far behind in the log.
+    pub(super) fn ordered_at_ms(&self) -> SmallVec<[i64; 8]> {
+        let purchases = self.sources.iter().filter_map(|source| source.purchases.as_deref()).flatten();
+        let untold = purchases.filter(|purchase| purchase.order_id.is_some()).map(|purchase| purchase.event_time_ms);
+        let mut all = ordered_at_ms(self.orders());
+        all.extend(untold);
+        all
+    }
+
     /// The orders that are kept singly.
     pub fn orders(&self) -> &[Bought] {
         self.trade.as_ref().map_or(&[], |trade| &trade.buyer.orders)

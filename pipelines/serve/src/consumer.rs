@@ -135,7 +135,15 @@ impl Consumer {
             instance_id: self.config.instance.clone(),
             inputs: topics.clone(),
             outputs: Vec::new(),
-        })?;
+        });
+        let member = match member {
+            Ok(member) => member,
+            Err(error @ (TransportError::Unavailable(_) | TransportError::Fenced(_))) => {
+                tracing::warn!(%error, "live reads wait for the log");
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
         Ok(Some(Reading { member, topics, owned: Vec::new(), positions: HashMap::new() }))
     }
 

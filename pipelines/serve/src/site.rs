@@ -229,12 +229,14 @@ impl SiteViews {
         Ok(())
     }
 
-    /// The session of a device that was active last, where its consent allows to show it.
+    /// The session of a device that was active last, if its consent allows to show it.
     fn current(&self, device: &str, purposes: i32) -> Option<(Id, i64, &Session)> {
         let keys = self.devices.get(device)?;
         let sessions =
             keys.iter().filter_map(|key| self.sessions.get(key).map(|(revision, row)| (*key, revision, row)));
-        sessions.filter(|(_, _, row)| allows(row.consent, purposes)).max_by_key(|(key, _, row)| (row.ended_at, *key))
+        // The latest first: an earlier visit must not show through a consent that was withdrawn since.
+        let latest = sessions.max_by_key(|(key, _, row)| (row.ended_at, *key));
+        latest.filter(|(_, _, row)| allows(row.consent, purposes))
     }
 
     /// What a device's picture would be made of now.

@@ -28,7 +28,14 @@ impl Worker {
         let mut live = 0;
         let mut replayed = 0;
         let mut result = Ok(());
+        let mut first_left = batch.len();
         for (index, record) in batch.iter().enumerate() {
+            // A record may cause many (a leap of the watermark, a touch that many orders share): what a transaction cannot hold would
+            // be tried for ever.
+            if self.out.size_bytes() >= self.config.limits.max_bytes {
+                first_left = index;
+                break;
+            }
             if index % WARM_RECORDS == 0 {
                 self.warm(&batch, index);
             }
@@ -45,6 +52,9 @@ impl Worker {
                 }
             }
         }
+        if result.is_ok() {
+            result = self.read_again(&batch, first_left);
+        }
         self.batch = batch;
         self.stats.processed.fetch_add(live, Ordering::Relaxed);
         self.stats.replayed.fetch_add(replayed, Ordering::Relaxed);
@@ -58,6 +68,22 @@ impl Worker {
             if let Some(why) = task.blocked() {
                 let partition = task.partition.partition;
                 return Err(WorkerError::Blocked { stage: self.factory.name(), partition, why });
+            }
+        }
+        Ok(())
+    }
+
+    /// Has what was not processed of a batch, from `first_left` on, delivered again.
+    fn read_again(&mut self, batch: &Batch, first_left: usize) -> Result<(), WorkerError> {
+        let Some(member) = self.member.as_mut() else { return Ok(()) };
+        let mut sought: Vec<TopicPartition> = Vec::new();
+        for record in batch.iter().skip(first_left) {
+            let at = place(&record);
+            if self.tasks.contains_key(&at) && !sought.contains(&at) {
+                sought.push(at);
+                member
+                    .seek(at, record.offset)
+                    .map_err(|source| WorkerError::Transport { stage: self.factory.name(), source })?;
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use millstream_runtime::{Step, Worker};
+use millstream_runtime::{EpochLimits, Step, Worker, WorkerConfig};
 use millstream_transports::Fault;
 use proptest::prelude::*;
 
@@ -39,11 +39,18 @@ fn action() -> impl Strategy<Value = Action> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
     #[test]
-    fn outputs_are_those_of_an_undisturbed_run(seed in any::<u64>(), actions in prop::collection::vec(action(), 1..120)) {
+    fn outputs_are_those_of_an_undisturbed_run(
+        seed in any::<u64>(),
+        // With one byte an epoch ends after each record that writes, in the middle of a batch.
+        max_bytes in prop::sample::select(vec![1, 1 << 20]),
+        actions in prop::collection::vec(action(), 1..120),
+    ) {
         let (memory, transport) = log();
         let clock = Arc::new(TestClock::default());
         let start = |index: usize| {
-            Worker::new(Arc::clone(&transport), Arc::new(Counters), clock.clone(), config(&format!("w{index}"))).unwrap()
+            let limits = EpochLimits { max_ms: 3, max_bytes };
+            let config = WorkerConfig { limits, ..config(&format!("w{index}")) };
+            Worker::new(Arc::clone(&transport), Arc::new(Counters), clock.clone(), config).unwrap()
         };
         let mut workers = [Some(start(0)), Some(start(1))];
         memory.faults().plan(seed, &FAULTS);
