@@ -95,6 +95,7 @@ pub fn by_name(name: &str) -> Option<&'static Topic> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use std::collections::BTreeSet;

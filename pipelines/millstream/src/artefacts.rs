@@ -120,6 +120,7 @@ impl ArtefactStore for Artefacts {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use millstream_scoring::builtin;

@@ -77,11 +77,14 @@ fn coupons_follow_the_scores_through_a_kill() {
     assert_eq!(offered, wanted);
 }
 
-/// Takes webhooks until the process ends; what they were.
-fn receiver() -> (String, Arc<Mutex<Vec<(String, Value)>>>) {
+/// Webhooks taken: idempotency key and body.
+type Taken = Arc<Mutex<Vec<(String, Value)>>>;
+
+/// Takes webhooks until the process ends; its address, and what they were.
+fn receiver() -> (String, Taken) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}/", listener.local_addr().unwrap());
-    let got: Arc<Mutex<Vec<(String, Value)>>> = Arc::default();
+    let got = Taken::default();
     let keep = Arc::clone(&got);
     std::thread::spawn(move || {
         for stream in listener.incoming() {
