@@ -99,6 +99,15 @@ fn view(installation: &Installation, table: &str, schema: &RecordSchema, bytes: 
             }
         }
     }
+    // One warehouse writes 1.0, the other 1.
+    for field in compared.iter().filter(|field| matches!(field.ty, FieldType::Double)) {
+        let position = names.iter().position(|name| *name == field.name).unwrap();
+        for value in rows.iter_mut().filter_map(|row| row.get_mut(position)) {
+            if let Ok(number) = value.parse::<f64>() {
+                *value = number.to_string();
+            }
+        }
+    }
     let mut rows: Vec<String> = rows
         .into_iter()
         .map(|row| {
