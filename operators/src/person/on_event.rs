@@ -55,9 +55,9 @@ impl People {
         let is_news = person.identify(event.person_user_id);
         let makes_room = person.is_crowded_by(source_id);
         // Touches change with the source's sessions; only customers' touches matter.
-        let may_evict = find(person, source_id).is_some_and(|source| source.touches.is_full());
-        let revises = makes_room || may_evict || may_revise(person, source_id, event.event_time);
-        let touches = person.trade.is_some() && revises;
+        let may_evict = || find(person, source_id).is_some_and(|source| source.touches.is_full());
+        let touches =
+            person.trade.is_some() && (makes_room || may_revise(person, source_id, event.event_time) || may_evict());
         let touches = touches.then(|| person.ledger());
         let Some(source) = person.source_mut(source_id) else {
             return reject(
