@@ -5,6 +5,7 @@ pub mod event_kind;
 pub mod event_order;
 pub mod limits;
 pub mod timers;
+pub mod tracking;
 pub mod undo_map;
 pub mod watermark;
 

@@ -6,6 +6,8 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 
+use super::tracking::{NEVER, Tracking};
+
 /// Hashes a key that already is a good hash (an id) by taking its low 64 bits, and anything else by folding it.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct IdHasher(u64);
@@ -79,11 +81,15 @@ const SAVED_ROOM: usize = 16_384;
 /// A hash map whose changes since the last [`UndoMap::commit`] can be taken back.
 ///
 /// The first touch of an entry in an epoch saves the old one; [`UndoMap::commit`] drops what was saved, [`UndoMap::undo`] applies
-/// it in reverse. It cannot be iterated: its order would differ from run to run.
+/// it in reverse. Operators cannot iterate it: its order would differ from run to run.
+///
+/// After [`UndoMap::track`] it also notes what changed since a mark, so that a snapshot can be written bit by bit while the map goes on
+/// changing; see [`Tracking`].
 pub struct UndoMap<K, V, S: Keep<V> = Clones> {
     slots: HashMap<K, Slot<V>, BuildHasherDefault<IdHasher>>,
     saved: Vec<(K, Option<S::Saved>)>,
     epoch: u64,
+    tracking: Tracking<K, V>,
 }
 
 impl<K, V, S: Keep<V>> fmt::Debug for UndoMap<K, V, S> {
@@ -97,7 +103,7 @@ impl<K, V, S: Keep<V>> fmt::Debug for UndoMap<K, V, S> {
 
 impl<K, V, S: Keep<V>> Default for UndoMap<K, V, S> {
     fn default() -> Self {
-        Self { slots: HashMap::default(), saved: Vec::new(), epoch: 1 }
+        Self { slots: HashMap::default(), saved: Vec::new(), epoch: 1, tracking: Tracking::default() }
     }
 }
 
@@ -120,12 +126,14 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
             Entry::Occupied(occupied) => {
                 let slot = occupied.into_mut();
                 if slot.touched_in_epoch != self.epoch {
+                    self.tracking.touch(slot.touched_in_epoch, self.saved.len());
                     self.saved.push((key, Some(S::save(&slot.value))));
                     slot.touched_in_epoch = self.epoch;
                 }
                 &mut slot.value
             }
             Entry::Vacant(vacant) => {
+                self.tracking.touch(NEVER, self.saved.len());
                 self.saved.push((key, None));
                 &mut vacant.insert(Slot { touched_in_epoch: self.epoch, value: default() }).value
             }
@@ -136,6 +144,7 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
     pub fn get_mut(&mut self, key: K) -> Option<&mut V> {
         let slot = self.slots.get_mut(&key)?;
         if slot.touched_in_epoch != self.epoch {
+            self.tracking.touch(slot.touched_in_epoch, self.saved.len());
             self.saved.push((key, Some(S::save(&slot.value))));
             slot.touched_in_epoch = self.epoch;
         }
@@ -145,6 +154,7 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
     /// Removes an entry and returns it.
     pub fn remove(&mut self, key: K) -> Option<V> {
         let slot = self.slots.remove(&key)?;
+        self.tracking.touch(slot.touched_in_epoch, self.saved.len());
         // Saved even when it was touched before in this epoch: undo runs in reverse, so the oldest value is applied last.
         self.saved.push((key, Some(S::save(&slot.value))));
         Some(slot.value)
@@ -167,6 +177,7 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
 
     /// Makes the changes since the last commit permanent.
     pub fn commit(&mut self) {
+        self.tracking.commit::<S>(&mut self.saved);
         while let Some(from) = self.saved.len().checked_sub(1) {
             let from = from / DROPPED_TOGETHER * DROPPED_TOGETHER;
             S::warm(self.saved.get(from..).unwrap_or_default());
@@ -178,9 +189,10 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
     /// Takes back the changes since the last commit.
     pub fn undo(&mut self) {
         while let Some((key, old)) = self.saved.pop() {
+            let touched_in_epoch = self.tracking.undo(self.saved.len(), self.epoch);
             match old {
                 Some(saved) => {
-                    self.slots.insert(key, Slot { touched_in_epoch: 0, value: S::restore(saved) });
+                    self.slots.insert(key, Slot { touched_in_epoch, value: S::restore(saved) });
                 }
                 None => {
                     self.slots.remove(&key);
@@ -188,6 +200,61 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
             }
         }
         self.end_epoch();
+    }
+
+    /// From now on what changes is noted. Before anything is in the map.
+    pub fn track(&mut self) {
+        self.tracking.start();
+    }
+
+    /// The map as it is now, with nothing open, is what the next pieces ([`UndoMap::next_changed`]) are of: what was changed since the
+    /// last mark that was kept.
+    pub fn mark(&mut self) {
+        self.tracking.mark(self.epoch - 1);
+    }
+
+    /// Calls `write` with entries that differ from those of the mark before, as they were at this mark; `None` for one that was not
+    /// there. Stops when `write` says that it is enough. True when that was all. Between epochs only; of a key that comes more than
+    /// once, the first entry holds.
+    pub fn next_changed(&mut self, mut write: impl FnMut(K, Option<&V>) -> bool) -> bool {
+        // First those that have changed since: they must come before what the map has of them now.
+        for (key, old) in self.tracking.take_old() {
+            write(key, old.as_ref());
+        }
+        while let Some((key, mark)) = self.tracking.next_key() {
+            let enough = match self.slots.get_mut(&key) {
+                // Written when it was changed.
+                Some(slot) if slot.touched_in_epoch > mark => false,
+                Some(slot) => !write(key, Some(&slot.value)),
+                None => !write(key, None),
+            };
+            if enough {
+                return self.tracking.is_written();
+            }
+        }
+        true
+    }
+
+    /// What was written since the mark is kept, or belongs to the next mark.
+    pub fn end_mark(&mut self, kept: bool) {
+        self.tracking.end(kept);
+    }
+
+    /// Puts an entry of a snapshot into a map that is being filled. False where the key is there already: the first holds.
+    pub fn restore(&mut self, key: K, value: impl FnOnce() -> V) -> bool {
+        match self.slots.entry(key) {
+            Entry::Occupied(_) => false,
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot { touched_in_epoch: NEVER, value: value() });
+                true
+            }
+        }
+    }
+
+    /// All entries, in no order: for what is made of all of them whatever their order, after a restore. Nothing that is written may
+    /// depend on it.
+    pub fn unordered(&self) -> impl Iterator<Item = (K, &V)> {
+        self.slots.iter().map(|(key, slot)| (*key, &slot.value))
     }
 
     fn end_epoch(&mut self) {
@@ -213,6 +280,11 @@ mod tests {
         Remove(u64),
         Commit,
         Undo,
+        /// Between epochs, with nothing open: a mark where none is, else so many entries written, and the end of it.
+        Snapshot {
+            most: usize,
+            kept: bool,
+        },
     }
 
     fn action() -> impl Strategy<Value = Action> {
@@ -221,10 +293,89 @@ mod tests {
             2 => (0..12u64).prop_map(Action::Remove),
             1 => Just(Action::Commit),
             1 => Just(Action::Undo),
+            2 => (0..4usize, prop::bool::weighted(0.8)).prop_map(|(most, kept)| Action::Snapshot { most, kept }),
         ]
     }
 
+    /// Snapshots as a folder of them would hold them: what each wrote, the first of a key holds, and newer ones over older ones.
+    #[derive(Default)]
+    struct Snapshots {
+        stored: BTreeMap<u64, u32>,
+        /// What the open one wrote, and what the map was at its mark.
+        open: Option<(BTreeMap<u64, Option<u32>>, BTreeMap<u64, u32>)>,
+        kept: usize,
+    }
+
+    impl Snapshots {
+        fn step(&mut self, map: &mut UndoMap<u64, u32>, committed: &BTreeMap<u64, u32>, most: usize, kept: bool) {
+            let Some((mut written, at_mark)) = self.open.take() else {
+                map.mark();
+                self.open = Some((BTreeMap::new(), committed.clone()));
+                return;
+            };
+            let mut left = most;
+            let all = map.next_changed(|key, value| {
+                written.entry(key).or_insert(value.copied());
+                left = left.saturating_sub(1);
+                left > 0
+            });
+            if !all {
+                self.open = Some((written, at_mark));
+                return;
+            }
+            map.end_mark(kept);
+            if kept {
+                for (key, value) in written {
+                    match value {
+                        Some(value) => self.stored.insert(key, value),
+                        None => self.stored.remove(&key),
+                    };
+                }
+                assert_eq!(self.stored, at_mark);
+                self.kept += 1;
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn snapshots_written_bit_by_bit_hold_the_map_as_it_was_at_their_mark(
+            actions in prop::collection::vec(action(), 0..400),
+        ) {
+            let mut map = UndoMap::<u64, u32>::new();
+            map.track();
+            let mut now = BTreeMap::new();
+            let mut committed = BTreeMap::new();
+            let mut snapshots = Snapshots::default();
+            for step in actions {
+                match step {
+                    Action::Add(key, value) => {
+                        *map.get_or_insert_with(key, || 0) ^= value;
+                        *now.entry(key).or_insert(0u32) ^= value;
+                    }
+                    Action::Remove(key) => { map.remove(key); now.remove(&key); }
+                    Action::Commit => { map.commit(); committed = now.clone(); }
+                    Action::Undo => { map.undo(); now = committed.clone(); }
+                    Action::Snapshot { most, kept } => {
+                        map.commit();
+                        committed = now.clone();
+                        snapshots.step(&mut map, &committed, most, kept);
+                    }
+                }
+            }
+            map.commit();
+            while snapshots.open.is_some() || snapshots.kept == 0 {
+                snapshots.step(&mut map, &now, 3, true);
+            }
+            let mut restored = UndoMap::<u64, u32>::new();
+            restored.track();
+            for (key, value) in &snapshots.stored {
+                restored.restore(*key, || *value);
+            }
+            let stored: BTreeMap<u64, u32> = restored.unordered().map(|(key, value)| (key, *value)).collect();
+            prop_assert_eq!(stored, snapshots.stored);
+        }
+
         #[test]
         fn agrees_with_a_model_that_copies_everything(actions in prop::collection::vec(action(), 0..200)) {
             let mut map = UndoMap::<u64, u32>::new();
@@ -241,6 +392,7 @@ mod tests {
                     Action::Remove(key) => prop_assert_eq!(map.remove(key), now.remove(&key)),
                     Action::Commit => { map.commit(); committed = now.clone(); }
                     Action::Undo => { map.undo(); now = committed.clone(); }
+                    Action::Snapshot { .. } => {}
                 }
                 prop_assert_eq!(map.len(), now.len());
                 for key in 0..12 {

@@ -8,11 +8,13 @@
 
 pub mod clock;
 pub mod outputs;
+pub mod snapshot;
 pub mod stage;
 mod task;
 pub mod worker;
 
 pub use clock::{Clock, SystemClock};
 pub use outputs::Outputs;
+pub use snapshot::{Entries, RestoreError, SnapshotState};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
 pub use worker::{EpochLimits, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

@@ -3,6 +3,7 @@
 use millstream_transports::{RecordRef, TopicSpec};
 
 use crate::outputs::Outputs;
+use crate::snapshot::SnapshotState;
 
 /// Why the runtime diverts a record past its stage.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,11 @@ pub trait Stage: Send {
     fn undo_bytes(&self) -> usize {
         0
     }
+
+    /// The state as snapshots take it; `None` for a stage that is always rebuilt from its whole input.
+    fn snapshots(&mut self) -> Option<&mut dyn SnapshotState> {
+        None
+    }
 }
 
 /// Makes the stages of one kind.
@@ -64,6 +70,12 @@ pub trait StageFactory: Send + Sync {
 
     /// A stage with empty state for one partition of the inputs.
     fn make(&self, partition: u32) -> Box<dyn Stage>;
+
+    /// The version of what the stage makes of its input. It rises with every change after which the same records give other outputs
+    /// or another state: nothing is replayed across it.
+    fn logic_version(&self) -> u32 {
+        1
+    }
 
     /// The record by which an idle, fully read input partition learns that time passes, with the index of its topic among
     /// [`StageFactory::outputs`]; `None` for a stage that gets its time from upstream.
