@@ -75,6 +75,7 @@ pub const TOPICS: &[Topic] = &[
     topic(g::Engagement::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     topic(g::Profile::TOPIC, Partitions::Profile, KeyedBy::Input, false),
     latest(PROFILES_LATEST, g::Profile::TOPIC),
+    topic(g::Ledger::TOPIC, Partitions::Ingest, KeyedBy::Input, true),
     topic(g::Control::TOPIC, Partitions::One, KeyedBy::Nothing, true),
     topic(g::ImportProgress::TOPIC, Partitions::One, KeyedBy::Nothing, true),
 ];

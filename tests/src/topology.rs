@@ -30,6 +30,7 @@ pub fn factories(partitions: u32) -> (IngestFactory, ProfileFactory) {
         events: spec("events", partitions),
         rejected: spec("events.rejected", partitions),
         identity: spec("identity", partitions),
+        ledger: spec("ledger", partitions),
     }));
     let profile = ProfileFactory::new(ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions))));
     (ingest, profile)

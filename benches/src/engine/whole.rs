@@ -41,6 +41,7 @@ pub fn factories(partitions: u32, heuristic: bool) -> (IngestFactory, ProfileFac
         events: spec("events", partitions),
         rejected: spec("events.rejected", partitions),
         identity: spec("identity", partitions),
+        ledger: spec("ledger", partitions),
     }));
     let mut profile = ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions)));
     if !heuristic {

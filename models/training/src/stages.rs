@@ -110,6 +110,7 @@ impl Stages {
             events: spec("events"),
             rejected: spec("events.rejected"),
             identity: spec("identity"),
+            ledger: spec("ledger"),
         }));
         let topics = ProfileTopics::of(spec);
         let profile = ProfileFactory::new(ProfileConfig { scorer: recorder.clone(), ..ProfileConfig::new(topics) });

@@ -14,6 +14,8 @@ pub struct IngestTopics {
     pub rejected: TopicSpec,
     /// `identity`; as many partitions as the input.
     pub identity: TopicSpec,
+    /// `ledger`; as many partitions as the input.
+    pub ledger: TopicSpec,
 }
 
 /// Settings of the ingest stage. All but the topics have defaults: [`IngestConfig::new`].

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use millstream_runtime::{Stage, StageFactory};
+use millstream_ledger::StageBook;
+use millstream_runtime::{LedgerBook, Stage, StageFactory};
 use millstream_schemas::Tick;
 use millstream_transports::TopicSpec;
 
-use crate::config::IngestConfig;
+use crate::config::{IngestConfig, IngestTopics};
 use crate::fates::FateTotals;
 use crate::stage::IngestStage;
 
@@ -18,6 +19,10 @@ pub const OUT_REJECTED: u16 = 1;
 pub const OUT_IDENTITY: u16 = 2;
 /// Index of `events.collected` among the outputs: ticks go there.
 pub const OUT_COLLECTED: u16 = 3;
+/// Index of `ledger` among the outputs.
+pub const OUT_LEDGER: u16 = 4;
+/// The stage's name.
+const STAGE: &str = "ingest";
 
 /// What the stages of one process share; nothing in it can change an output.
 #[derive(Debug)]
@@ -32,12 +37,14 @@ pub struct Shared {
 #[derive(Debug, Clone)]
 pub struct IngestFactory {
     shared: Arc<Shared>,
+    book: StageBook,
 }
 
 impl IngestFactory {
     /// A factory of stages with these settings.
     pub fn new(config: IngestConfig) -> Self {
-        Self { shared: Arc::new(Shared { config, totals: FateTotals::default() }) }
+        let book = StageBook::new(STAGE, OUT_LEDGER, &outputs(&config.topics), config.schema_ids.clone());
+        Self { book, shared: Arc::new(Shared { config, totals: FateTotals::default() }) }
     }
 
     /// What became of the records of this process, for metrics.
@@ -51,9 +58,13 @@ impl IngestFactory {
     }
 }
 
+fn outputs(topics: &IngestTopics) -> Vec<TopicSpec> {
+    [&topics.events, &topics.rejected, &topics.identity, &topics.collected, &topics.ledger].map(Clone::clone).into()
+}
+
 impl StageFactory for IngestFactory {
     fn name(&self) -> &'static str {
-        "ingest"
+        STAGE
     }
 
     fn inputs(&self) -> Vec<TopicSpec> {
@@ -61,8 +72,11 @@ impl StageFactory for IngestFactory {
     }
 
     fn outputs(&self) -> Vec<TopicSpec> {
-        let topics = &self.shared.config.topics;
-        vec![topics.events.clone(), topics.rejected.clone(), topics.identity.clone(), topics.collected.clone()]
+        outputs(&self.shared.config.topics)
+    }
+
+    fn ledger(&self) -> Option<&dyn LedgerBook> {
+        Some(&self.book)
     }
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {

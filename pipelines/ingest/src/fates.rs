@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use millstream_runtime::FateCount;
+
 /// What can become of a record, and what is worth counting beside it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(usize)]
@@ -74,6 +76,13 @@ impl Fates {
         self.0.get(fate as usize).copied().unwrap_or_default()
     }
 
+    /// What became of the records, by name; what is only noted on accepted ones is left out, so that the counts sum up to
+    /// [`Fates::records`].
+    pub fn by_name(&self) -> Vec<FateCount> {
+        let finals = Fate::ALL.into_iter().filter(|fate| fate.is_final());
+        finals.map(|fate| FateCount { name: fate.name(), records: self.get(fate) }).collect()
+    }
+
     /// Records in all: each has exactly one final fate.
     pub fn records(&self) -> u64 {
         Fate::ALL.into_iter().filter(|fate| fate.is_final()).map(|fate| self.get(fate)).sum()
@@ -114,6 +123,7 @@ mod tests {
             fates.count(fate);
         }
         assert_eq!(fates.records(), 6);
+        assert_eq!(fates.by_name().iter().map(|fate| fate.records).sum::<u64>(), 6);
         let totals = FateTotals::default();
         totals.add(&Fates::default(), &fates);
         totals.add(&fates, &fates);

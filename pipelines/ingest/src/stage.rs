@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
-use millstream_runtime::{Diversion, Outputs, Stage};
+use millstream_runtime::{Diversion, FateCount, Outputs, Stage};
 use millstream_schemas::input::{InputError, Reason};
 use millstream_schemas::{Collected, Control};
 use millstream_transports::RecordRef;
@@ -165,6 +165,10 @@ impl Stage for IngestStage {
         self.dedup.undo();
         self.identities.undo();
         self.now = self.committed;
+    }
+
+    fn fates(&self) -> Vec<FateCount> {
+        self.now.fates.by_name()
     }
 
     fn state_keys(&self) -> usize {

@@ -7,7 +7,7 @@ use millstream_deliver::{BatchLimits, ClickHouse, ClickHouseSink};
 use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
 use millstream_runtime::Clock;
-use millstream_schemas::{Collected, Event, Identity, Rejected, SchemaIds};
+use millstream_schemas::{Collected, Event, Identity, Ledger, Rejected, SchemaIds};
 use millstream_transports::Transport;
 use millstream_warehouse::{ParquetSink, Warehouse};
 use prometheus::Registry;
@@ -53,6 +53,7 @@ impl App {
             events: topology::spec(&self.config, Event::TOPIC),
             rejected: topology::spec(&self.config, Rejected::TOPIC),
             identity: topology::spec(&self.config, Identity::TOPIC),
+            ledger: topology::spec(&self.config, Ledger::TOPIC),
         };
         IngestFactory::new(IngestConfig { schema_ids: self.ids.clone(), ..IngestConfig::new(topics) })
     }

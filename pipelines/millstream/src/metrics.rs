@@ -36,7 +36,7 @@ impl ProcessMetrics {
         Ok(Self {
             stage: gauge(
                 "millstream_stage",
-                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; keys in state; partitions owned",
+                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned",
                 &["stage", "what"],
             )?,
             fates: gauge("millstream_ingest_fates", "What became of collected records in this process", &["fate"])?,
@@ -69,13 +69,14 @@ impl ProcessMetrics {
     }
 
     fn refresh_stage(&self, name: &str, workers: &[Arc<WorkerStats>]) {
-        let counts: [Count; 8] = [
+        let counts: [Count; 9] = [
             ("processed", |stats| stats.processed.load(Ordering::Relaxed)),
             ("replayed", |stats| stats.replayed.load(Ordering::Relaxed)),
             ("produced", |stats| stats.produced.load(Ordering::Relaxed)),
             ("diverted", |stats| stats.diverted.load(Ordering::Relaxed)),
             ("commits", |stats| stats.commits.load(Ordering::Relaxed)),
             ("aborts", |stats| stats.aborts.load(Ordering::Relaxed)),
+            ("foreign_commits", |stats| stats.foreign_commits.load(Ordering::Relaxed)),
             ("state_keys", |stats| stats.state_keys.load(Ordering::Relaxed)),
             ("owned_partitions", |stats| stats.owned.load(Ordering::Relaxed)),
         ];

@@ -40,6 +40,7 @@ impl Shop {
             events: spec("events"),
             rejected: spec("events.rejected"),
             identity: spec("identity"),
+            ledger: spec("ledger"),
         };
         let profile = ProfileFactory::new(ProfileConfig::new(ProfileTopics::of(spec)));
         Self {

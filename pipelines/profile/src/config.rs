@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use millstream_schemas::{
-    Attribution, Churn, Clv, Engagement, Event, Order, OrderLine, Profile, Propensity, Refund, RefundLine, RefundMatch,
-    Rejected, SchemaIds, Session, topics::PROFILES_LATEST,
+    Attribution, Churn, Clv, Engagement, Event, Ledger, Order, OrderLine, Profile, Propensity, Refund, RefundLine,
+    RefundMatch, Rejected, SchemaIds, Session, topics::PROFILES_LATEST,
 };
 use millstream_scoring::{Heuristic, Scorer};
 use millstream_transports::TopicSpec;
@@ -45,6 +45,8 @@ pub struct ProfileTopics {
     pub profiles_latest: TopicSpec,
     /// `events.rejected`.
     pub rejected: TopicSpec,
+    /// `ledger`; as many partitions as the input.
+    pub ledger: TopicSpec,
 }
 
 impl ProfileTopics {
@@ -66,6 +68,7 @@ impl ProfileTopics {
             profiles: spec(Profile::TOPIC),
             profiles_latest: spec(PROFILES_LATEST),
             rejected: spec(Rejected::TOPIC),
+            ledger: spec(Ledger::TOPIC),
         }
     }
 }

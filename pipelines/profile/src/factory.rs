@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use millstream_runtime::{Stage, StageFactory};
+use millstream_ledger::StageBook;
+use millstream_runtime::{LedgerBook, Stage, StageFactory};
 use millstream_transports::TopicSpec;
 
-use crate::config::ProfileConfig;
+use crate::config::{ProfileConfig, ProfileTopics};
 use crate::stage::ProfileStage;
 
 /// Index of `sessions` among the outputs.
@@ -38,17 +39,23 @@ pub const OUT_PROFILES_LATEST: u16 = 12;
 pub const OUT_EVENTS: u16 = 13;
 /// Index of `events.rejected` among the outputs.
 pub const OUT_REJECTED: u16 = 14;
+/// Index of `ledger` among the outputs.
+pub const OUT_LEDGER: u16 = 15;
+/// The stage's name.
+const STAGE: &str = "profile";
 
 /// Makes profile stages.
 #[derive(Debug, Clone)]
 pub struct ProfileFactory {
     config: Arc<ProfileConfig>,
+    book: StageBook,
 }
 
 impl ProfileFactory {
     /// A factory of stages with these settings.
     pub fn new(config: ProfileConfig) -> Self {
-        Self { config: Arc::new(config) }
+        let book = StageBook::new(STAGE, OUT_LEDGER, &outputs(&config.topics), config.schema_ids.clone());
+        Self { book, config: Arc::new(config) }
     }
 
     /// As [`StageFactory::make`], with the concrete type.
@@ -57,9 +64,30 @@ impl ProfileFactory {
     }
 }
 
+fn outputs(topics: &ProfileTopics) -> Vec<TopicSpec> {
+    vec![
+        topics.sessions.clone(),
+        topics.propensity.clone(),
+        topics.orders.clone(),
+        topics.order_lines.clone(),
+        topics.refunds.clone(),
+        topics.refund_lines.clone(),
+        topics.refund_matches.clone(),
+        topics.attribution.clone(),
+        topics.churn.clone(),
+        topics.clv.clone(),
+        topics.engagement.clone(),
+        topics.profiles.clone(),
+        topics.profiles_latest.clone(),
+        topics.events.clone(),
+        topics.rejected.clone(),
+        topics.ledger.clone(),
+    ]
+}
+
 impl StageFactory for ProfileFactory {
     fn name(&self) -> &'static str {
-        "profile"
+        STAGE
     }
 
     fn inputs(&self) -> Vec<TopicSpec> {
@@ -67,24 +95,11 @@ impl StageFactory for ProfileFactory {
     }
 
     fn outputs(&self) -> Vec<TopicSpec> {
-        let topics = &self.config.topics;
-        vec![
-            topics.sessions.clone(),
-            topics.propensity.clone(),
-            topics.orders.clone(),
-            topics.order_lines.clone(),
-            topics.refunds.clone(),
-            topics.refund_lines.clone(),
-            topics.refund_matches.clone(),
-            topics.attribution.clone(),
-            topics.churn.clone(),
-            topics.clv.clone(),
-            topics.engagement.clone(),
-            topics.profiles.clone(),
-            topics.profiles_latest.clone(),
-            topics.events.clone(),
-            topics.rejected.clone(),
-        ]
+        outputs(&self.config.topics)
+    }
+
+    fn ledger(&self) -> Option<&dyn LedgerBook> {
+        Some(&self.book)
     }
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {

@@ -9,7 +9,7 @@ use millstream_operators::core::{Context, UndoMap};
 use millstream_operators::orders::Orders;
 use millstream_operators::person::{Env, Incoming, MemoryUse, People};
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
-use millstream_runtime::{Diversion, Outputs, Stage};
+use millstream_runtime::{Diversion, FateCount, Outputs, Stage};
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
     Control, DecodeError, Event, HandOver, Id, OrderEntry, OrderFact, SourceMoved, Watermark, by_id, frame,
@@ -17,6 +17,7 @@ use millstream_schemas::{
 use millstream_transports::{RecordRef, partition_for};
 
 use crate::config::ProfileConfig;
+use crate::factory::OUT_REJECTED;
 use crate::models::{MODEL_PROMOTION_KIND, Models, PromotionError};
 use crate::sink::{OutputSink, reject};
 
@@ -33,8 +34,18 @@ pub struct ProfileStage {
     /// Whether timers may be due that the last announcement was not let fire, now and as of the last commit.
     behind: bool,
     behind_committed: bool,
+    /// What became of the records, now and as of the last commit.
+    fates: Fates,
+    fates_committed: Fates,
     /// Numbers of control records taken in: one that was copied twice counts once. By site.
     control_numbers: UndoMap<u128, i64>,
+}
+
+/// What became of the records: each took effect, or has a dead letter.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fates {
+    applied: u64,
+    rejected: u64,
 }
 
 /// What is wrong with a record.
@@ -66,6 +77,8 @@ impl ProfileStage {
             gate: WatermarkGate::new(),
             behind: false,
             behind_committed: false,
+            fates: Fates::default(),
+            fates_committed: Fates::default(),
             control_numbers: UndoMap::new(),
         }
     }
@@ -226,9 +239,12 @@ fn reject_bad(config: &ProfileConfig, record: RecordRef<'_>, bad: &Bad, out: &mu
 
 impl Stage for ProfileStage {
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
+        let mark = out.mark();
         if let Err(bad) = self.take(record, out) {
             reject_bad(&self.config, record, &bad, out);
         }
+        // Operators write dead letters of their own.
+        if out.wrote_since(mark, OUT_REJECTED) { self.fates.rejected += 1 } else { self.fates.applied += 1 }
     }
 
     fn warm(&self, records: &[RecordRef<'_>]) {
@@ -246,6 +262,12 @@ impl Stage for ProfileStage {
             event_id: event.as_ref().map(|event| event.event_id),
         };
         reject(&self.config, record, &rejection, out);
+        self.fates.rejected += 1;
+    }
+
+    fn fates(&self) -> Vec<FateCount> {
+        let Fates { applied, rejected } = self.fates;
+        vec![FateCount { name: "applied", records: applied }, FateCount { name: "rejected", records: rejected }]
     }
 
     fn commit_epoch(&mut self) {
@@ -256,6 +278,7 @@ impl Stage for ProfileStage {
         self.gate.commit();
         self.control_numbers.commit();
         self.behind_committed = self.behind;
+        self.fates_committed = self.fates;
     }
 
     fn undo_epoch(&mut self) {
@@ -266,6 +289,7 @@ impl Stage for ProfileStage {
         self.gate.undo();
         self.control_numbers.undo();
         self.behind = self.behind_committed;
+        self.fates = self.fates_committed;
     }
 
     fn state_keys(&self) -> usize {

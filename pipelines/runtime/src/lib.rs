@@ -7,6 +7,7 @@
 //! It does not know what the records say; the crates `ingest` and `profile` do.
 
 pub mod clock;
+pub mod ledger;
 pub mod outputs;
 pub mod snapshot;
 pub mod stage;
@@ -14,6 +15,7 @@ mod task;
 pub mod worker;
 
 pub use clock::{Clock, SystemClock};
+pub use ledger::{FateCount, LedgerBook, LedgerEntry, OutputSum};
 pub use outputs::Outputs;
 pub use snapshot::{Entries, RestoreError, SnapshotState};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};

@@ -148,6 +148,25 @@ impl Outputs {
         sent
     }
 
+    /// The hashes ([`millstream_transports::record_hash()`]) of the records added since `mark`, each with the number of its lane.
+    pub(crate) fn hashes_since(&self, mark: Mark) -> impl Iterator<Item = (usize, u64)> {
+        self.entries.get(mark.entries..).unwrap_or_default().iter().filter_map(|entry| {
+            let pack = self.lanes[entry.lane as usize].packs.get(entry.pack as usize)?;
+            Some((entry.lane as usize, pack.hash_at(entry.before)?))
+        })
+    }
+
+    /// Topic and partition of a lane. Lanes stay as long as the worker does.
+    pub(crate) fn lane(&self, number: usize) -> Option<(u16, u32)> {
+        self.lanes.get(number).map(|lane| (lane.topic, lane.partition))
+    }
+
+    /// Whether a record for this topic was added since `mark`.
+    pub fn wrote_since(&self, mark: Mark, topic: u16) -> bool {
+        let added = self.entries.get(mark.entries..).unwrap_or_default();
+        added.iter().any(|entry| self.lanes.get(entry.lane as usize).is_some_and(|lane| lane.topic == topic))
+    }
+
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = Append<'_>> {
         self.entries.iter().filter_map(|entry| {

@@ -2,6 +2,7 @@
 
 use millstream_transports::{RecordRef, TopicSpec};
 
+use crate::ledger::{FateCount, LedgerBook};
 use crate::outputs::Outputs;
 use crate::snapshot::SnapshotState;
 
@@ -36,6 +37,12 @@ pub trait Stage: Send {
 
     /// The epoch never happened: restore the state as of the last commit.
     fn undo_epoch(&mut self);
+
+    /// What became of the records so far, those of the current epoch included: each has exactly one fate. Counts fall back with
+    /// [`Stage::undo_epoch`]. None where nobody keeps a ledger.
+    fn fates(&self) -> Vec<FateCount> {
+        Vec::new()
+    }
 
     /// Keys held, for metrics.
     fn state_keys(&self) -> usize;
@@ -75,6 +82,11 @@ pub trait StageFactory: Send + Sync {
     /// or another state: nothing is replayed across it.
     fn logic_version(&self) -> u32 {
         1
+    }
+
+    /// How the stage's transactions are noted; `None` for a stage that keeps no ledger.
+    fn ledger(&self) -> Option<&dyn LedgerBook> {
+        None
     }
 
     /// The record by which an idle, fully read input partition learns that time passes, with the index of its topic among

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use millstream_transports::{RecordRef, TopicPartition};
 
+use crate::ledger::{LedgerEntry, Tally};
 use crate::outputs::Outputs;
 use crate::stage::{Diversion, Stage};
 
@@ -36,6 +37,8 @@ pub(crate) struct Task {
     /// Records diverted since the last good one, now and as of the last commit.
     diverted_in_a_row: usize,
     diverted_at_commit: usize,
+    /// What the open epoch did, for the ledger.
+    tally: Tally,
 }
 
 impl Task {
@@ -50,6 +53,7 @@ impl Task {
             poisoned: BTreeSet::new(),
             diverted_in_a_row: 0,
             diverted_at_commit: 0,
+            tally: Tally::default(),
         }
     }
 
@@ -64,6 +68,10 @@ impl Task {
             return Processed::Skipped;
         }
         let mark = out.mark();
+        let is_live = record.offset >= self.committed;
+        if is_live {
+            self.tally.begin(|| self.stage.fates());
+        }
         if self.poisoned.contains(&record.offset) {
             self.diverted_in_a_row += 1;
             self.stage.divert(record, &Diversion::Panic("the operator panicked on this record".to_owned()), out);
@@ -77,10 +85,11 @@ impl Task {
             self.diverted_in_a_row = 0;
         }
         self.next = record.offset + 1;
-        if record.offset < self.committed {
+        if !is_live {
             out.truncate(mark);
             return Processed::Replayed;
         }
+        self.tally.add(record.timestamp_ms, out, mark);
         Processed::Live
     }
 
@@ -89,8 +98,32 @@ impl Task {
         (self.next > self.committed).then_some(self.next)
     }
 
+    /// What the open epoch is to be noted as; `None` where this task did not move.
+    pub fn noted<T>(
+        &self,
+        stage: &'static str,
+        topic: &str,
+        out: &Outputs,
+        note: impl FnOnce(&LedgerEntry<'_>) -> T,
+    ) -> Option<T> {
+        let next = self.offset_to_commit()?;
+        let (fates, outputs) = (self.tally.fates(&self.stage.fates()), self.tally.outputs(out));
+        Some(note(&LedgerEntry {
+            stage,
+            topic,
+            partition: self.partition.partition,
+            first: self.committed,
+            next,
+            records: self.tally.records(),
+            timestamp_ms: self.tally.timestamp_ms(),
+            fates: &fates,
+            outputs: &outputs,
+        }))
+    }
+
     pub fn commit_epoch(&mut self) {
         self.stage.commit_epoch();
+        self.tally.clear();
         self.epoch_start = self.next;
         self.committed = self.committed.max(self.next);
         self.poisoned = self.poisoned.split_off(&self.next);
@@ -108,6 +141,7 @@ impl Task {
     /// Restores the state as of the last commit and returns where to read again.
     pub fn undo_epoch(&mut self) -> u64 {
         self.stage.undo_epoch();
+        self.tally.clear();
         self.next = self.epoch_start;
         self.diverted_in_a_row = self.diverted_at_commit;
         self.next

@@ -202,6 +202,21 @@ pub trait Transport: Send + Sync {
     /// Reads one partition outside any group, committed records only, from `offset` on (0: from the earliest that is left).
     fn reader(&self, topic: &str, partition: u32, offset: u64) -> Result<Box<dyn Reader>>;
 
+    /// The earliest offset that is left of a partition; 0 where nothing has gone. A first record above 0 does not say as much:
+    /// offsets have gaps.
+    fn earliest(&self, topic: &str, partition: u32) -> Result<u64> {
+        // Retention takes whole segments, so that the first record alone never goes.
+        let looked = self.reader(topic, partition, 1).and_then(|mut reader| {
+            let mut batch = Batch::new();
+            reader.poll(Duration::ZERO, &mut batch)
+        });
+        match looked {
+            Ok(()) => Ok(0),
+            Err(TransportError::OffsetOutOfRange { earliest, .. }) => Ok(earliest),
+            Err(other) => Err(other),
+        }
+    }
+
     /// A group's committed position; `None` where it never committed.
     fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>>;
 

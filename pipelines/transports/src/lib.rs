@@ -22,9 +22,11 @@ pub mod local;
 pub mod memory;
 mod packed;
 pub mod partitioner;
+mod record_hash;
 
 pub use batch::{Batch, RecordRef};
 pub use interface::*;
 pub use local::{Clock, Fault, Faults, LocalOptions};
 pub use packed::{Packed, PackedMark, PackedRecord};
 pub use partitioner::partition_for;
+pub use record_hash::record_hash;

@@ -1,6 +1,7 @@
 //! Records of one partition, packed where they are made as the local logs keep them: nothing copies them on their way there.
 
 use crate::local::frame::{CHUNK_BYTES, Chunk, Frame, frame_at};
+use crate::record_hash::hash_frame;
 
 /// Records for one partition, in order. About [`Packed::is_full`] large at most; a full one is followed by another.
 #[derive(Debug)]
@@ -100,6 +101,12 @@ impl Packed {
         frame_at(&self.chunk.bytes, mark.end).map(PackedRecord::from)
     }
 
+    /// As [`crate::record_hash()`], of the record that was added at `mark`; a frame is already the bytes that it hashes.
+    pub fn hash_at(&self, mark: PackedMark) -> Option<u64> {
+        let frame = frame_at(&self.chunk.bytes, mark.end)?;
+        Some(hash_frame(self.chunk.bytes.get(mark.end..mark.end + frame.size())?))
+    }
+
     /// The records in order.
     pub fn iter(&self) -> impl Iterator<Item = PackedRecord<'_>> {
         let starts = std::iter::once(0).chain(self.chunk.ends.iter().copied());
@@ -127,6 +134,8 @@ mod tests {
         assert_eq!(packed.iter().collect::<Vec<_>>(), expected);
         assert_eq!((packed.len(), packed.largest_bytes, packed.chunk.max_timestamp_ms), (2, 4, 5));
         assert_eq!(packed.chunk.ends, [20, 39]);
+        let mut room = Vec::new();
+        assert_eq!(packed.hash_at(mark), Some(crate::record_hash(3, b"key", b"", &mut room)));
     }
 
     #[test]

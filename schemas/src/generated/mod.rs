@@ -25,6 +25,9 @@ mod churn;
 mod clv;
 mod engagement;
 mod profile;
+mod ledger;
+mod ledger_fate;
+mod ledger_output;
 
 pub use collected::Collected;
 pub use tick::Tick;
@@ -51,6 +54,9 @@ pub use churn::Churn;
 pub use clv::Clv;
 pub use engagement::Engagement;
 pub use profile::Profile;
+pub use ledger::Ledger;
+pub use ledger_fate::LedgerFate;
+pub use ledger_output::LedgerOutput;
 
 /// All records, nested ones too, by id.
 pub const RECORDS: &[&crate::record::RecordSchema] = &[
@@ -79,12 +85,15 @@ pub const RECORDS: &[&crate::record::RecordSchema] = &[
     Clv::RECORD,
     Engagement::RECORD,
     Profile::RECORD,
+    Ledger::RECORD,
+    LedgerFate::RECORD,
+    LedgerOutput::RECORD,
 ];
 
 /// Calls the macro `$each` with the types of all records that stand alone, separated by commas.
 #[macro_export]
 macro_rules! for_each_record {
     ($each:ident) => {
-        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity, $crate::OrderFact, $crate::RefundMatch, $crate::Attribution, $crate::Churn, $crate::Clv, $crate::Engagement, $crate::Profile);
+        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity, $crate::OrderFact, $crate::RefundMatch, $crate::Attribution, $crate::Churn, $crate::Clv, $crate::Engagement, $crate::Profile, $crate::Ledger);
     };
 }

@@ -26,6 +26,7 @@ pub fn config() -> IngestConfig {
         events: topic("events", EVENTS_PARTITIONS),
         rejected: topic("events.rejected", 3),
         identity: topic("identity", 3),
+        ledger: topic("ledger", 3),
     })
 }
 

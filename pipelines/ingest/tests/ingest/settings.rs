@@ -84,7 +84,7 @@ fn the_factory_says_what_it_reads_and_writes() {
         |topics: Vec<millstream_transports::TopicSpec>| topics.into_iter().map(|topic| topic.name).collect::<Vec<_>>();
     assert_eq!(factory.name(), "ingest");
     assert_eq!(names(factory.inputs()), ["events.collected"]);
-    assert_eq!(names(factory.outputs()), ["events", "events.rejected", "identity", "events.collected"]);
+    assert_eq!(names(factory.outputs()), ["events", "events.rejected", "identity", "events.collected", "ledger"]);
     let mut boxed = factory.make(PARTITION);
     let mut out = Outputs::new();
     feed(boxed.as_mut(), 0, &[page_view("a", "d")], &mut out);

@@ -320,6 +320,7 @@ fn outputs_stand_at_their_indices() {
         "profiles.latest",
         "events",
         "events.rejected",
+        "ledger",
     ];
     assert_eq!(names, expected);
     assert_eq!(factory.inputs()[0].name, "events");

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use millstream_transports::{Batch, CommitOutcome, OffsetCommit, RecordRef, TopicPartition, TransportError};
 
+use super::ledger::{is_stamped, stamp};
 use super::{ABORTS_BEFORE_REST, REST, Worker, WorkerError};
 use crate::stage::WARM_RECORDS;
 use crate::task::{Processed, Task};
@@ -163,7 +164,7 @@ impl Worker {
             .values()
             .filter_map(|task| {
                 let offset = task.offset_to_commit()?;
-                Some(OffsetCommit { partition: task.partition, offset, metadata: String::new() })
+                Some(OffsetCommit { partition: task.partition, offset, metadata: stamp(offset) })
             })
             .collect();
         if offsets.is_empty() {
@@ -174,6 +175,7 @@ impl Worker {
             return Ok(());
         }
         let produced = self.out.len() as u64;
+        self.note_in_ledger();
         let outcome = self.send_and_commit(&offsets)?;
         match outcome {
             CommitOutcome::Committed => {
@@ -229,10 +231,16 @@ impl Worker {
             let mut ours = 0;
             let mut start = 0;
             for offset in offsets {
-                let now = member.committed(offset.partition)?.map_or(0, |committed| committed.offset);
                 let began = self.tasks.get(&offset.partition).map_or(0, Task::epoch_start);
-                ours += usize::from(now == offset.offset);
-                start += usize::from(now <= began);
+                match member.committed(offset.partition)? {
+                    Some(now) if is_stamped(&now) => {
+                        ours += usize::from(now.offset == offset.offset);
+                        start += usize::from(now.offset <= began);
+                    }
+                    // Somebody else's says nothing of what became of ours; the ledger does, once the task is loaded anew.
+                    Some(_) => {}
+                    None => start += usize::from(began == 0),
+                }
             }
             Ok((ours, start))
         });

@@ -12,6 +12,7 @@
 
 mod epoch;
 mod idle;
+mod ledger;
 mod ownership;
 
 use std::collections::BTreeMap;
@@ -99,6 +100,19 @@ pub enum WorkerError {
         /// The group's committed offset.
         committed: u64,
     },
+    /// Somebody else has committed the group's offset, and the ledger that says how far the stage was begins too late.
+    #[error(
+        "{stage}[{partition}]: the group's offset {told} was not committed by this stage, and the ledger no longer says how far it \
+         was; going on could write outputs twice or leave some out: rebuild into a new namespace"
+    )]
+    LedgerTruncated {
+        /// Stage name.
+        stage: &'static str,
+        /// Input partition.
+        partition: u32,
+        /// What the group's offset says.
+        told: u64,
+    },
     /// The stage can take no more input.
     #[error("{stage}[{partition}]: {why}")]
     Blocked {
@@ -128,6 +142,8 @@ pub struct WorkerStats {
     pub diverted: AtomicU64,
     /// Keys held by the owned tasks.
     pub state_keys: AtomicU64,
+    /// Offsets of the group that somebody else had committed (or removed), found when a partition was taken over.
+    pub foreign_commits: AtomicU64,
     /// Partitions owned.
     pub owned: AtomicU64,
     /// How often all owned partitions were found read to their end, with everything committed. Two more than when you asked means

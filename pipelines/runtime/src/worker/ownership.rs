@@ -67,12 +67,10 @@ impl Worker {
 
     /// Makes the task of a partition: empty state, the whole retained log replayed up to the committed offset.
     pub(super) fn load(&mut self, partition: TopicPartition) -> Result<(), WorkerError> {
+        let Some(committed) = self.committed_by_us(partition)? else { return Ok(()) };
         let Some(member) = self.member.as_mut() else { return Ok(()) };
-        let loaded = member.committed(partition).and_then(|committed| {
-            let committed = committed.map_or(0, |committed| committed.offset);
-            member.earliest(partition).and_then(|start| member.seek(partition, start).map(|()| (start, committed)))
-        });
-        let (start, committed) = loaded.map_err(|source| self.transport_error(source))?;
+        let start = member.earliest(partition).and_then(|start| member.seek(partition, start).map(|()| start));
+        let start = start.map_err(|source| self.transport_error(source))?;
         if start > 0 && committed > 0 {
             let (stage, partition) = (self.factory.name(), partition.partition);
             return Err(WorkerError::Truncated { stage, partition, earliest: start, committed });

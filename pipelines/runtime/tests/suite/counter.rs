@@ -5,7 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use millstream_runtime::{Clock, Diversion, EpochLimits, Outputs, Stage, StageFactory, WorkerConfig};
+use crate::ledger::TextBook;
+use millstream_runtime::{
+    Clock, Diversion, EpochLimits, FateCount, LedgerBook, Outputs, Stage, StageFactory, WorkerConfig,
+};
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Append, Batch, RecordRef, Retention, TopicSpec, Transport};
 
@@ -16,6 +19,9 @@ pub struct Counter {
     partition: u32,
     counts: BTreeMap<Vec<u8>, u64>,
     committed: BTreeMap<Vec<u8>, u64>,
+    /// Records counted and diverted.
+    fates: [u64; 2],
+    fates_committed: [u64; 2],
 }
 
 impl Counter {
@@ -33,18 +39,27 @@ impl Stage for Counter {
         out.push(0, self.partition, record.timestamp_ms, record.key, |value| {
             value.extend_from_slice(format!("{}@{}", count, record.offset).as_bytes());
         });
+        self.fates[0] += 1;
     }
 
     fn divert(&mut self, record: RecordRef<'_>, _why: &Diversion, out: &mut Outputs) {
         out.push(1, self.partition, record.timestamp_ms, record.key, |value| value.extend_from_slice(record.value));
+        self.fates[1] += 1;
     }
 
     fn commit_epoch(&mut self) {
         self.committed = self.counts.clone();
+        self.fates_committed = self.fates;
     }
 
     fn undo_epoch(&mut self) {
         self.counts = self.committed.clone();
+        self.fates = self.fates_committed;
+    }
+
+    fn fates(&self) -> Vec<FateCount> {
+        let [counted, diverted] = self.fates;
+        vec![FateCount { name: "counted", records: counted }, FateCount { name: "diverted", records: diverted }]
     }
 
     fn state_keys(&self) -> usize {
@@ -64,11 +79,15 @@ impl StageFactory for Counters {
     }
 
     fn outputs(&self) -> Vec<TopicSpec> {
-        vec![spec("out"), spec("diverted")]
+        vec![spec("out"), spec("diverted"), spec("ledger")]
     }
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {
         Box::new(Counter::of(partition))
+    }
+
+    fn ledger(&self) -> Option<&dyn LedgerBook> {
+        Some(&TextBook)
     }
 }
 

@@ -7,14 +7,16 @@ use millstream_transports::Fault;
 use proptest::prelude::*;
 
 use crate::counter::{Counters, PARTITIONS, TestClock, config, feed, log, read, undisturbed};
+use crate::ledger;
 
-const FAULTS: [(Fault, u32); 6] = [
+const FAULTS: [(Fault, u32); 7] = [
     (Fault::CommitUnknownApplied, 60_000),
     (Fault::CommitUnknownDropped, 60_000),
     (Fault::CommitAborted, 80_000),
     (Fault::CommitFenced, 40_000),
     (Fault::Rebalance, 40_000),
     (Fault::MembershipLost, 40_000),
+    (Fault::ForeignOffsetCommit, 40_000),
 ];
 
 #[derive(Debug, Clone)]
@@ -76,5 +78,6 @@ proptest! {
         for partition in 0..PARTITIONS {
             prop_assert_eq!(read(transport.as_ref(), "out", partition), undisturbed(transport.as_ref(), partition));
         }
+        ledger::balances(transport.as_ref());
     }
 }

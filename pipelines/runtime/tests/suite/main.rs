@@ -3,6 +3,8 @@
 
 mod counter;
 mod exactly_once;
+mod foreign;
+mod ledger;
 mod outage;
 mod outputs;
 mod poison;
