@@ -2,24 +2,28 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millstream_runtime::Clock;
 use millstream_schemas::Rejected;
-use millstream_transports::{Batch, Change, Member, MemberConfig, TopicPartition, Transport, TransportError};
+use millstream_transports::{Batch, Change, Member, TopicPartition, Transport, TransportError};
 
 use crate::config::DeliverConfig;
 use crate::error::DeliverError;
 use crate::lane::{Lane, Phase};
+use crate::membership::{Fencings, join};
+use crate::metrics::{DeliverMetrics, Observed};
 use crate::routes::{Route, routes};
 use crate::sink::Sink;
 use crate::stats::DeliverStats;
+use crate::troubles::{Trouble, Troubles};
 
 /// How often an idle deliverer lets its sink keep house, in milliseconds.
 const HOUSEKEEPING_MS: u64 = 5_000;
-/// Longest poll while running: how late a stop is noticed.
-const POLL: Duration = Duration::from_millis(100);
+/// A log of which no trouble was heard for so long is well, in milliseconds.
+const LOG_QUIET_MS: u64 = 1_000;
+/// Longest poll of a drain.
+const DRAIN_POLL: Duration = Duration::from_millis(20);
 
 /// What one step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +50,20 @@ pub struct Deliverer<S: Sink> {
     /// Assigned, but the log did not yet say where to begin.
     pub(crate) starting: Vec<TopicPartition>,
     pub(crate) stats: DeliverStats,
-    /// Whether the last insert found the sink down.
-    pub(crate) outage: bool,
-    /// Monotonic times before which the sink, or the log, is left alone, milliseconds.
-    pub(crate) sink_retry_ms: u64,
+    /// What keeps the sink, or tables of it, from taking batches.
+    pub(crate) troubles: Troubles,
+    /// Monotonic time before which the log is left alone, milliseconds.
     pub(crate) log_retry_ms: u64,
+    /// Failures of the log in a row.
+    pub(crate) log_failures: u32,
     /// Whether the member was fenced and none has taken its place yet.
     pub(crate) must_rejoin: bool,
-    joined: bool,
+    pub(crate) joined: bool,
+    pub(crate) fencings: Fencings,
+    pub(crate) metrics: Observed,
     housekeeping_ms: u64,
+    /// Monotonic time at which the topics' identities are asked again, milliseconds.
+    pub(crate) identities_ms: u64,
     polled: Batch,
     changes: Vec<Change>,
 }
@@ -84,15 +93,25 @@ impl<S: Sink> Deliverer<S> {
             lanes: BTreeMap::new(),
             starting: Vec::new(),
             stats: DeliverStats::default(),
-            outage: false,
-            sink_retry_ms: 0,
+            troubles: Troubles::default(),
             log_retry_ms: 0,
+            log_failures: 0,
             must_rejoin: false,
             joined: false,
+            fencings: Fencings::default(),
+            metrics: Observed::default(),
             housekeeping_ms: 0,
+            identities_ms: 0,
             polled: Batch::new(),
             changes: Vec::new(),
         })
+    }
+
+    /// Counts into these metrics from now on.
+    #[must_use]
+    pub fn observed_by(mut self, metrics: DeliverMetrics) -> Self {
+        self.metrics = Observed::by(metrics);
+        self
     }
 
     /// Polls once, for `max_wait` at the latest, and delivers what is due.
@@ -101,6 +120,7 @@ impl<S: Sink> Deliverer<S> {
     pub fn step(&mut self, max_wait: Duration) -> Result<Step, DeliverError> {
         let before = self.stats.batches();
         if self.must_rejoin && !self.try_rejoin()? {
+            self.observe();
             return Ok(Step { records: 0, batches: 0, stalled: true });
         }
         let (mut polled, mut changes) = (std::mem::take(&mut self.polled), std::mem::take(&mut self.changes));
@@ -114,7 +134,9 @@ impl<S: Sink> Deliverer<S> {
             self.check_rebuilds_can_end()?;
             self.keep_house();
         }
-        let stalled = self.must_rejoin || self.outage || self.monotonic_ms() < self.log_retry_ms;
+        self.check_identities()?;
+        self.observe();
+        let stalled = self.must_rejoin || self.sink_is_down() || self.monotonic_ms() < self.log_retry_ms;
         Ok(Step { records, batches: self.stats.batches() - before, stalled })
     }
 
@@ -126,7 +148,12 @@ impl<S: Sink> Deliverer<S> {
     ) -> Result<(), DeliverError> {
         changes.clear();
         match self.member.poll(wait, polled, changes) {
-            Ok(()) => {}
+            Ok(()) => {
+                let quiet_since = self.log_retry_ms + LOG_QUIET_MS;
+                if !polled.is_empty() || !changes.is_empty() || self.monotonic_ms() >= quiet_since {
+                    self.log_answers();
+                }
+            }
             Err(TransportError::Unavailable(why)) => {
                 polled.clear();
                 self.wait_for_log(&why);
@@ -144,8 +171,9 @@ impl<S: Sink> Deliverer<S> {
         self.start_lanes()?;
         let now_ms = self.monotonic_ms();
         for record in polled.iter() {
-            if self.take(&record, now_ms)? && self.may_flush(now_ms) {
-                self.flush(&[TopicPartition { topic: record.topic, partition: record.partition }])?;
+            if self.take(&record, now_ms)? {
+                // What else is due goes with it, in turn: a backlog in one partition keeps no other waiting.
+                self.flush_due()?;
             }
         }
         self.rewind_lanes()
@@ -165,10 +193,13 @@ impl<S: Sink> Deliverer<S> {
 
     fn is_due(&self, lane: &Lane<S::Rows>, now_ms: u64, at_once: bool) -> bool {
         let Some(open) = &lane.open else { return false };
+        if now_ms < self.retry_ms(lane) {
+            return false;
+        }
         match open.phase {
             Phase::Filling if lane.is_rebuilding() => false,
             Phase::Filling => at_once || now_ms >= open.opened_ms + self.age_limit_ms(lane),
-            _ => now_ms >= lane.retry_ms,
+            _ => true,
         }
     }
 
@@ -177,8 +208,14 @@ impl<S: Sink> Deliverer<S> {
         self.config.limits.age_limit_ms(partitions)
     }
 
+    /// Monotonic time before which this lane's table is left alone, milliseconds.
+    fn retry_ms(&self, lane: &Lane<S::Rows>) -> u64 {
+        let route = self.routes.get(usize::from(lane.partition.topic));
+        route.map_or(0, |route| self.troubles.retry_ms(route.table))
+    }
+
     fn may_flush(&self, now_ms: u64) -> bool {
-        !self.must_rejoin && now_ms >= self.log_retry_ms && now_ms >= self.sink_retry_ms
+        !self.must_rejoin && now_ms >= self.log_retry_ms
     }
 
     /// How long a poll may last without a batch growing too old.
@@ -187,8 +224,8 @@ impl<S: Sink> Deliverer<S> {
         let next_ms = self.lanes.values().filter_map(|lane| {
             let open = lane.open.as_ref()?;
             Some(match open.phase {
-                Phase::Filling => open.opened_ms + self.age_limit_ms(lane),
-                _ => lane.retry_ms.max(self.sink_retry_ms),
+                Phase::Filling => (open.opened_ms + self.age_limit_ms(lane)).max(self.retry_ms(lane)),
+                _ => self.retry_ms(lane),
             })
         });
         match next_ms.min() {
@@ -249,7 +286,7 @@ impl<S: Sink> Deliverer<S> {
     pub fn drain(&mut self, give_up: Duration) -> Result<bool, DeliverError> {
         let deadline = self.clock.monotonic() + give_up;
         loop {
-            let step = self.step(POLL.min(Duration::from_millis(20)))?;
+            let step = self.step(DRAIN_POLL)?;
             if step.records == 0 {
                 self.flush_open()?;
                 if self.caught_up()? {
@@ -259,20 +296,11 @@ impl<S: Sink> Deliverer<S> {
             if self.clock.monotonic() >= deadline {
                 return Ok(false);
             }
-            rest_if(step.stalled);
+            if step.stalled {
+                // A stalled step may have come back at once: waiting must not burn a core.
+                std::thread::sleep(DRAIN_POLL);
+            }
         }
-    }
-
-    /// Steps until `stop` is set, then delivers what is open, once. `observe` sees the deliverer after every step (metrics).
-    pub fn run(&mut self, stop: &AtomicBool, observe: &mut dyn FnMut(&Self)) -> Result<(), DeliverError> {
-        while !stop.load(Ordering::Relaxed) {
-            let step = self.step(POLL)?;
-            observe(self);
-            rest_if(step.stalled);
-        }
-        self.flush_open()?;
-        observe(self);
-        Ok(())
     }
 
     /// Leaves the group in order, so that others take over at once. What is open is delivered by whoever does.
@@ -299,9 +327,14 @@ impl<S: Sink> Deliverer<S> {
         self.lanes.len() + self.starting.len()
     }
 
-    /// Whether the last attempt to insert found the sink down.
+    /// Whether the last attempt to insert found the sink down, and not just one table of it.
     pub fn sink_is_down(&self) -> bool {
-        self.outage
+        self.troubles.of_sink().is_some()
+    }
+
+    /// What keeps batches of this table waiting now, if anything does.
+    pub fn trouble(&self, table: &str) -> Option<&Trouble> {
+        self.troubles.concerning(table)
     }
 
     fn keep_house(&mut self) {
@@ -318,70 +351,7 @@ impl<S: Sink> Deliverer<S> {
         u64::try_from(self.clock.monotonic().as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Leaves the log alone for a moment.
-    pub(crate) fn wait_for_log(&mut self, why: &str) {
-        tracing::warn!(group = self.config.group, why, "the log is in trouble; trying again");
-        self.log_retry_ms = self.monotonic_ms() + self.config.min_backoff_ms;
-    }
-
-    /// Trouble that may pass is waited out; a member that was fenced joins anew; the rest ends the deliverer.
-    pub(crate) fn log_trouble(&mut self, error: TransportError) -> Result<(), DeliverError> {
-        match error {
-            TransportError::Unavailable(why) => {
-                self.wait_for_log(&why);
-                Ok(())
-            }
-            TransportError::Fenced(why) => self.rejoin(&why),
-            source => Err(self.transport_error(source)),
-        }
-    }
-
-    /// Forgets everything that was owned and joins as a new member.
-    pub(crate) fn rejoin(&mut self, why: &str) -> Result<(), DeliverError> {
-        tracing::warn!(group = self.config.group, why, "fenced; joining anew");
-        self.lanes.clear();
-        self.starting.clear();
-        self.stats.rejoins += 1;
-        self.must_rejoin = true;
-        self.try_rejoin().map(|_| ())
-    }
-
-    fn try_rejoin(&mut self) -> Result<bool, DeliverError> {
-        match join(&*self.transport, &self.config, &self.routes) {
-            Ok(member) => {
-                self.member = member;
-                (self.must_rejoin, self.joined) = (false, false);
-                Ok(true)
-            }
-            Err(TransportError::Unavailable(why) | TransportError::Fenced(why)) => {
-                self.wait_for_log(&why);
-                Ok(false)
-            }
-            Err(source) => Err(self.transport_error(source)),
-        }
-    }
-
     pub(crate) fn transport_error(&self, source: TransportError) -> DeliverError {
         DeliverError::Transport { group: self.config.group.clone(), source }
-    }
-}
-
-fn join(
-    transport: &dyn Transport,
-    config: &DeliverConfig,
-    routes: &[Route],
-) -> Result<Box<dyn Member>, TransportError> {
-    transport.member(MemberConfig {
-        group: config.group.clone(),
-        instance_id: config.instance_id.clone(),
-        inputs: routes.iter().map(|route| route.topic.clone()).collect(),
-        outputs: vec![format!("{}{}", config.topic_prefix, Rejected::TOPIC)],
-    })
-}
-
-/// A stalled step may have come back at once: waiting must not burn a core.
-fn rest_if(stalled: bool) {
-    if stalled {
-        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -81,6 +81,22 @@ pub enum DeliverError {
         /// What was wrong with the last one.
         detail: String,
     },
+    /// Another process uses the same name, and each takes the other's partitions.
+    #[error(
+        "deliver {group}: fenced {fencings} times within {seconds} s, the last time because: {why}. Another process runs with the          same instance name \"{instance}\": give every process a name of its own (setting `instance`), or stop the other one"
+    )]
+    SameInstance {
+        /// Consumer group.
+        group: String,
+        /// The name.
+        instance: String,
+        /// How often.
+        fencings: usize,
+        /// Within how many seconds.
+        seconds: u64,
+        /// What the log said last.
+        why: String,
+    },
     /// A setting that makes no sense.
     #[error("{0}")]
     Config(String),

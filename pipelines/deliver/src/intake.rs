@@ -5,7 +5,7 @@ use millstream_transports::{Change, RecordRef, TopicPartition, TransportError};
 use crate::dead_letter::DeadLetter;
 use crate::deliverer::Deliverer;
 use crate::error::DeliverError;
-use crate::intent::Intent;
+use crate::intent::{Intent, Note};
 use crate::lane::{Lane, Phase};
 use crate::reading::{Fate, read};
 use crate::sink::{Row, Sink, SinkError};
@@ -28,6 +28,9 @@ impl<S: Sink> Deliverer<S> {
 
     /// Reads where the group stands in newly assigned partitions, with the intent there may be, and begins there.
     pub(crate) fn start_lanes(&mut self) -> Result<(), DeliverError> {
+        if self.starting.is_empty() || !self.learn_identities()? {
+            return Ok(());
+        }
         while let Some(partition) = self.starting.last().copied() {
             match self.start_lane(partition) {
                 Ok(lane) => {
@@ -47,8 +50,8 @@ impl<S: Sink> Deliverer<S> {
             self.member.seek(partition, 0)?;
             return Ok(Ok(Lane::new(partition, 0, None)));
         };
-        let intent = match Intent::decode(&committed.metadata) {
-            Ok(intent) => intent,
+        let note = match Note::decode(&committed.metadata) {
+            Ok(note) => note,
             Err(why) => {
                 return Ok(Err(DeliverError::ForeignMetadata {
                     group: self.config.group.clone(),
@@ -58,6 +61,15 @@ impl<S: Sink> Deliverer<S> {
                     why: why.to_string(),
                 }));
             }
+        };
+        if let Some(former) = self.other_topic(partition, &note) {
+            self.made_anew(partition, &former, &committed, &note);
+            self.member.seek(partition, 0)?;
+            return Ok(Ok(Lane::new(partition, 0, None)));
+        }
+        let intent = match note {
+            Note::Intended(intent) => Some(intent),
+            Note::Delivered(_) | Note::Empty => None,
         };
         let earliest = self.member.earliest(partition)?;
         if earliest > committed.offset {
@@ -102,7 +114,8 @@ impl<S: Sink> Deliverer<S> {
         let fate = read(route, &self.config.schema_ids, self.config.required_purposes, record.value);
         let ends_at = lane.rebuilding.as_ref().map(|intended| intended.last);
         let rejects_before = lane.rejects_in_a_row;
-        let open = lane.open_with(record, now_ms, || self.sink.begin(route.schema));
+        let begin = |topic_id: &str| self.sink.begin_of(route.schema, topic_id);
+        let open = lane.open_with(record, now_ms, &route.topic_id, begin);
         let mut in_a_row = 0;
         match fate {
             Fate::Row(values) => {

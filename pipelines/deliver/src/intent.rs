@@ -1,6 +1,56 @@
-//! What a sink is about to insert, as it stands beside the committed offset.
+//! What stands beside the committed offset: what a sink is about to insert, and of which topic the offset speaks.
 
 use serde::{Deserialize, Serialize};
+
+/// A note beside a committed offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Nothing, as somebody else commits.
+    Empty,
+    /// Everything below the offset is in the sink, and the offset is one of this topic.
+    Delivered(Delivered),
+    /// A batch from the offset on may be in the sink.
+    Intended(Intent),
+}
+
+/// The topic that an offset speaks of: one of the same name that is made anew has offsets of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Delivered {
+    /// The topic's identity.
+    pub topic_id: String,
+}
+
+impl Note {
+    /// Reads the metadata beside an offset.
+    ///
+    /// # Errors
+    /// Where somebody else wrote it.
+    pub fn decode(metadata: &str) -> Result<Self, serde_json::Error> {
+        if metadata.is_empty() {
+            return Ok(Self::Empty);
+        }
+        match serde_json::from_str(metadata) {
+            Ok(delivered) => Ok(Self::Delivered(delivered)),
+            Err(_) => serde_json::from_str(metadata).map(Self::Intended),
+        }
+    }
+
+    /// The text of a note that all below the offset is delivered.
+    pub fn delivered(topic_id: &str) -> String {
+        // A struct of one string is always JSON.
+        serde_json::to_string(&Delivered { topic_id: topic_id.to_owned() }).unwrap_or_default()
+    }
+
+    /// The topic that the offset speaks of, where the note says it.
+    pub fn topic_id(&self) -> Option<&str> {
+        match self {
+            Self::Empty => None,
+            Self::Delivered(delivered) => Some(&delivered.topic_id),
+            Self::Intended(intent) => Some(&intent.topic_id),
+        }
+    }
+}
 
 /// An intent: committed as metadata before the insert, with the offset unchanged. JSON, so that a human with the log's own tools
 /// can read what a stopped sink was about to do.
@@ -29,8 +79,14 @@ impl Intent {
     }
 
     /// Reads metadata: `None` where there is no intent.
+    ///
+    /// # Errors
+    /// Where somebody else wrote it.
     pub fn decode(metadata: &str) -> Result<Option<Self>, serde_json::Error> {
-        if metadata.is_empty() { Ok(None) } else { serde_json::from_str(metadata).map(Some) }
+        match Note::decode(metadata)? {
+            Note::Intended(intent) => Ok(Some(intent)),
+            Note::Delivered(_) | Note::Empty => Ok(None),
+        }
     }
 
     /// Whether both name the same batch, whenever they were recorded.
@@ -77,6 +133,14 @@ mod tests {
     fn foreign_metadata_is_an_error_and_none_is_none() {
         assert_eq!(Intent::decode("").unwrap(), None);
         assert!(Intent::decode("somebody else's note").is_err());
+        assert!(Intent::decode(r#"{"topic_id":"t","by":"somebody else"}"#).is_err());
+    }
+
+    #[test]
+    fn a_delivered_offset_names_its_topic() {
+        let note = Note::decode(&Note::delivered("t\"1")).unwrap();
+        assert_eq!((note.topic_id(), Intent::decode(&Note::delivered("t")).unwrap()), (Some("t\"1"), None));
+        assert_eq!(Note::decode("").unwrap().topic_id(), None);
     }
 
     #[test]

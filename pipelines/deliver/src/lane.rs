@@ -26,6 +26,8 @@ pub(crate) enum Phase {
 /// The batch that a lane is filling or delivering.
 pub(crate) struct OpenBatch<R> {
     pub(crate) rows: R,
+    /// The topic's identity, part of its name.
+    pub(crate) topic_id: String,
     pub(crate) phase: Phase,
     pub(crate) first: u64,
     pub(crate) last: u64,
@@ -37,8 +39,11 @@ pub(crate) struct OpenBatch<R> {
     /// Unreadable records, until the transaction that sends them has committed.
     pub(crate) dead_letters: Vec<DeadLetter>,
     pub(crate) dead_letter_bytes: usize,
-    /// Monotonic time of the first record, milliseconds.
+    /// Monotonic time at which the first record was read, milliseconds.
     pub(crate) opened_ms: u64,
+    /// The first record's own time, and the last one's, milliseconds since the epoch.
+    pub(crate) first_timestamp_ms: i64,
+    pub(crate) last_timestamp_ms: i64,
 }
 
 /// A partition that this member owns.
@@ -55,9 +60,10 @@ pub(crate) struct Lane<R> {
     /// Whether polled records were dropped, so that reading must go back to `position`.
     pub(crate) rewind: bool,
     pub(crate) rejects_in_a_row: u32,
-    pub(crate) failures: u32,
-    /// Monotonic time before which nothing is tried again, milliseconds.
-    pub(crate) retry_ms: u64,
+    /// Offsets between what was read and the end of the log, when it was last asked.
+    pub(crate) backlog: u64,
+    /// The newest delivered record's own time, milliseconds since the epoch.
+    pub(crate) delivered_timestamp_ms: Option<i64>,
 }
 
 impl<R> Lane<R> {
@@ -71,8 +77,8 @@ impl<R> Lane<R> {
             paused: false,
             rewind: false,
             rejects_in_a_row: 0,
-            failures: 0,
-            retry_ms: 0,
+            backlog: 0,
+            delivered_timestamp_ms: None,
         }
     }
 
@@ -86,11 +92,15 @@ impl<R> Lane<R> {
         &mut self,
         record: &RecordRef<'_>,
         now_ms: u64,
-        begin: impl FnOnce() -> R,
+        topic_id: &str,
+        begin: impl FnOnce(&str) -> R,
     ) -> &mut OpenBatch<R> {
         self.position = record.offset + 1;
+        // A batch that was intended is rebuilt under the name that it was intended with.
+        let topic_id = self.rebuilding.as_ref().map_or(topic_id, |intended| intended.topic_id.as_str());
         let open = self.open.get_or_insert_with(|| OpenBatch {
-            rows: begin(),
+            rows: begin(topic_id),
+            topic_id: topic_id.to_owned(),
             phase: Phase::Filling,
             first: record.offset,
             last: record.offset,
@@ -102,14 +112,38 @@ impl<R> Lane<R> {
             dead_letters: Vec::new(),
             dead_letter_bytes: 0,
             opened_ms: now_ms,
+            first_timestamp_ms: record.timestamp_ms,
+            last_timestamp_ms: record.timestamp_ms,
         });
         open.last = record.offset;
+        open.last_timestamp_ms = record.timestamp_ms;
         open
     }
 
     /// Whether this lane's batch must be completed by reading on, because an intent says where it ends.
     pub(crate) fn is_rebuilding(&self) -> bool {
         self.rebuilding.is_some()
+    }
+
+    /// Whether its batch waits for the sink or the log.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.open.as_ref().is_some_and(|open| open.phase != Phase::Filling)
+    }
+
+    /// Records, and offsets that may be records, that are in the log and not in the sink. About: transaction markers count.
+    pub(crate) fn lag_records(&self) -> u64 {
+        let read = self.open.as_ref().map_or(0, |open| open.row_count + open.filtered + open.skipped + open.rejected);
+        self.backlog + read
+    }
+
+    /// How old the oldest record is that is not in the sink, milliseconds; 0 where none is known. `now_ms` is the wall clock.
+    pub(crate) fn lag_ms(&self, now_ms: i64) -> u64 {
+        let oldest_ms = match &self.open {
+            Some(open) => Some(open.first_timestamp_ms),
+            None if self.backlog > 0 => self.delivered_timestamp_ms,
+            None => None,
+        };
+        oldest_ms.map_or(0, |oldest_ms| u64::try_from(now_ms - oldest_ms).unwrap_or(0))
     }
 }
 
@@ -119,7 +153,7 @@ impl<R> OpenBatch<R> {
         BatchId {
             table: route.table,
             topic: route.topic.clone(),
-            topic_id: route.topic_id.clone(),
+            topic_id: self.topic_id.clone(),
             partition,
             first: self.first,
             last: self.last,

@@ -17,11 +17,16 @@
 //! is inserted again under the same token; different, nothing is inserted and the deliverer stops with
 //! [`DeliverError::Mismatch`].
 //!
-//! While the sink is down, partitions are paused: the log keeps what comes, as lag, and memory stays bounded.
+//! While the sink is down, partitions are paused: the log keeps what comes, as lag, and memory stays bounded. Trouble of one table
+//! (too many parts, a column of another type) keeps no other waiting.
+//!
+//! Every offset is committed with the identity of its topic: a topic that is made anew under the same name is read from its
+//! beginning, and its batches have other names.
 
 #![cfg_attr(test, allow(clippy::unwrap_used))]
 
 mod batch;
+mod cause;
 pub mod clickhouse;
 mod commit;
 pub mod config;
@@ -29,23 +34,31 @@ mod dead_letter;
 mod deliverer;
 mod error;
 mod flush;
+mod identity;
+mod inserting;
 mod intake;
 mod intent;
 mod lane;
+mod membership;
+pub mod metrics;
 pub mod query_format;
 mod reading;
 mod routes;
 pub mod sink;
 mod stats;
+mod troubles;
 pub mod views;
 
 pub use batch::BatchId;
+pub use cause::Cause;
 pub use clickhouse::{ClickHouse, ClickHouseConfig, ClickHouseError, ClickHouseSink};
 pub use config::{BatchLimits, DeliverConfig};
 pub use deliverer::{Deliverer, Step};
 pub use error::DeliverError;
-pub use intent::Intent;
+pub use intent::{Delivered, Intent, Note};
+pub use metrics::DeliverMetrics;
 pub use query_format::QueryFormat;
 pub use routes::{Route, delivered_records};
 pub use sink::{Holding, Row, Sink, SinkError};
 pub use stats::{DeliverStats, TableStats};
+pub use troubles::Trouble;

@@ -3,6 +3,7 @@
 use millstream_schemas::{RecordSchema, Value};
 
 use crate::batch::BatchId;
+use crate::cause::Cause;
 
 /// One row: a record's values and where it stands in the log.
 #[derive(Debug)]
@@ -35,12 +36,32 @@ pub enum SinkError {
     /// It cannot be reached, is overloaded, or did not answer in time. Whether the batch is in is unknown. Retried for ever.
     #[error("the sink cannot be reached: {0}")]
     Unavailable(String),
-    /// It answered and refused (a missing table, a wrong password). Retried slowly, because an operator can mend it meanwhile.
+    /// It answered and refused. Retried, because an operator can mend it meanwhile; other tables go on.
     #[error("the sink refused: {0}")]
     Refused(String),
+    /// What is the matter is known more exactly. Retried for ever, with waits that grow.
+    #[error("the sink does not take it ({}): {why}", cause.as_str())]
+    Troubled {
+        /// What is the matter.
+        cause: Cause,
+        /// In the sink's words, and what mends it.
+        why: String,
+    },
     /// It holds something that contradicts the batch. Nothing is retried: the deliverer stops.
     #[error("the sink holds something else: {0}")]
     Conflict(String),
+}
+
+impl SinkError {
+    /// What is the matter; `None` where nothing can be tried again.
+    pub fn cause(&self) -> Option<Cause> {
+        match self {
+            Self::Unavailable(_) => Some(Cause::Unreachable),
+            Self::Refused(_) => Some(Cause::Refused),
+            Self::Troubled { cause, .. } => Some(*cause),
+            Self::Conflict(_) => None,
+        }
+    }
 }
 
 /// A warehouse.
@@ -52,6 +73,11 @@ pub trait Sink: Send + Sync {
 
     /// An empty set of rows of this record.
     fn begin(&self, schema: &'static RecordSchema) -> Self::Rows;
+
+    /// The same for rows of this topic. A sink that labels each row with its topic does it here.
+    fn begin_of(&self, schema: &'static RecordSchema, _topic_id: &str) -> Self::Rows {
+        self.begin(schema)
+    }
 
     /// Adds a row.
     fn add(&self, rows: &mut Self::Rows, row: &Row<'_>) -> Result<(), SinkError>;
@@ -81,6 +107,10 @@ impl<S: Sink + ?Sized> Sink for std::sync::Arc<S> {
 
     fn begin(&self, schema: &'static RecordSchema) -> Self::Rows {
         (**self).begin(schema)
+    }
+
+    fn begin_of(&self, schema: &'static RecordSchema, topic_id: &str) -> Self::Rows {
+        (**self).begin_of(schema, topic_id)
     }
 
     fn add(&self, rows: &mut Self::Rows, row: &Row<'_>) -> Result<(), SinkError> {

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::cause::Cause;
+
 /// Counters since the deliverer was opened; they only rise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DeliverStats {
@@ -15,6 +17,14 @@ pub struct DeliverStats {
     pub rebuilt: u64,
     /// Failed attempts to insert.
     pub failed_inserts: u64,
+    /// The same by table and cause.
+    pub retries: BTreeMap<(&'static str, Cause), u64>,
+    /// Intents that grew older than the sink's memory of tokens and were recorded anew, after the table was asked.
+    pub renewed_intents: u64,
+    /// Topics that turned out to be made anew under the same name: they were read from their beginning.
+    pub topics_made_anew: u64,
+    /// Times that the log was in trouble and was tried again.
+    pub log_retries: u64,
     /// Times that the log's retention may have removed records before they were delivered.
     pub possible_gaps: u64,
     /// Times that this member was fenced and joined anew.

@@ -238,6 +238,12 @@ pub trait Member: Send {
     /// Delivers from `offset` on; 0 means from the earliest record left.
     fn seek(&mut self, partition: TopicPartition, offset: u64) -> Result<()>;
 
+    /// About how many offsets lie between what was delivered here and the end of what may be read, transaction markers counted;
+    /// `None` where nothing was sought yet, or the transport cannot say. For metrics: on a real broker it is a request.
+    fn backlog(&mut self, _partition: TopicPartition) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     /// The earliest offset still in the log.
     fn earliest(&mut self, partition: TopicPartition) -> Result<u64>;
 

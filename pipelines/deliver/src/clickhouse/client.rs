@@ -241,6 +241,7 @@ fn percent_decoded(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cause::Cause;
 
     #[test]
     fn neither_debug_nor_errors_show_a_password() {
@@ -278,5 +279,9 @@ mod tests {
             |code, status| ClickHouseError::Server { address: String::new(), code, status, text: String::new() };
         assert!(server(252, 500).passes() && server(0, 503).passes() && server(0, 429).passes());
         assert!(!server(60, 404).passes() && !server(516, 403).passes() && !server(62, 400).passes());
+        assert_eq!((server(243, 500).cause(), server(252, 500).cause()), (Cause::DiskFull, Cause::TooManyParts));
+        let text = "Code: 1001. DB::Exception: filesystem error: No space left on device [/var/lib]".to_owned();
+        let full = ClickHouseError::Server { address: String::new(), code: 1001, status: 500, text };
+        assert!(full.passes() && full.cause() == Cause::DiskFull);
     }
 }

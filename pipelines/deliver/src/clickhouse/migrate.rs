@@ -6,6 +6,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::client::ClickHouse;
 use super::error::ClickHouseError;
+use super::types::{TOPIC_COLUMN, TOPIC_TYPE};
 use crate::routes::delivered_records;
 use crate::views::ANALYST_VIEWS;
 
@@ -23,6 +24,7 @@ pub struct Migration {
 pub const MIGRATIONS: &[Migration] = &[
     Migration { version: 1, name: "tables and current views of all records", statements: record_objects },
     Migration { version: 2, name: "views for analysts", statements: analyst_views },
+    Migration { version: 3, name: "the topic of each row", statements: topic_columns },
 ];
 
 /// What a migration run did.
@@ -46,6 +48,17 @@ ORDER BY version";
 
 fn record_objects() -> Vec<String> {
     delivered_records().flat_map(|(schema, _)| schema.clickhouse_ddl).map(|sql| (*sql).to_owned()).collect()
+}
+
+/// A topic that was made anew has the offsets of the former one: rows say which of them they are from.
+fn topic_columns() -> Vec<String> {
+    let add = |table: &str| {
+        format!(
+            "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS `{TOPIC_COLUMN}` {TOPIC_TYPE} COMMENT 'Identity of the topic whose \
+             partition and offset these are: it changes when a topic is made anew. Empty: from before it was noted.'"
+        )
+    };
+    delivered_records().map(|(_, table)| add(table)).collect()
 }
 
 fn analyst_views() -> Vec<String> {
@@ -89,42 +102,9 @@ impl ClickHouse {
         if self.outside_number(&exists)? == 0 {
             return Ok(vec![format!("database {database} does not exist; run `millstream migrate`")]);
         }
-        let columns = self.rows(&format!("SELECT table, name FROM system.columns WHERE database = '{database}'"))?;
-        let columns: BTreeSet<(&str, &str)> =
-            columns.iter().filter_map(|row| Some((row.first()?.as_str(), row.get(1)?.as_str()))).collect();
-        let unguarded = self.rows(&format!(
-            "SELECT name FROM system.tables WHERE database = '{database}' AND engine LIKE '%MergeTree' \
-             AND engine NOT LIKE 'Replicated%' AND engine NOT LIKE 'Shared%' \
-             AND engine_full NOT LIKE '%non_replicated_deduplication_window%'"
-        ))?;
-        let unguarded: BTreeSet<&str> = unguarded.iter().filter_map(|row| row.first().map(String::as_str)).collect();
-        let tables: BTreeSet<&str> = columns.iter().map(|(table, _)| *table).collect();
+        let found = self.found(None)?;
         for (schema, table) in delivered_records() {
-            let latest = format!("{table}_latest");
-            let mut wanted = vec![(table, true)];
-            if !schema.append_only {
-                wanted.push((&latest, false));
-            }
-            for (table, with_log) in wanted {
-                if !tables.contains(table) {
-                    problems.push(format!("table {database}.{table} does not exist; run `millstream migrate`"));
-                    continue;
-                }
-                if unguarded.contains(table) {
-                    problems.push(format!(
-                        "table {database}.{table} remembers no insert tokens, so that a repeated batch would double: ALTER TABLE \
-                         {table} MODIFY SETTING non_replicated_deduplication_window = 10000"
-                    ));
-                }
-                let log = ["log_partition", "log_offset"].into_iter().filter(|_| with_log);
-                for column in schema.fields.iter().map(|field| field.name).chain(log) {
-                    if !columns.contains(&(table, column)) {
-                        problems.push(format!(
-                            "column {database}.{table}.{column} does not exist: the table is of another version than this binary"
-                        ));
-                    }
-                }
-            }
+            problems.extend(found.drift(database, schema, table));
         }
         Ok(problems)
     }

@@ -1,18 +1,20 @@
-//! ClickHouse's RowBinary, written from a record's values as the DDL types them.
+//! ClickHouse's RowBinary, written from a record's values as the DDL types them. Names and types go before the rows (`types`).
 
 use millstream_schemas::{Field, FieldType, RecordSchema, Value};
 
-/// Appends one row: the schema's fields, then `log_partition` and `log_offset`.
+/// Appends one row: the schema's fields, then `log_partition`, `log_offset` and `log_topic_id`.
 pub(super) fn write_row(
     out: &mut Vec<u8>,
     schema: &RecordSchema,
     values: &[Value<'_>],
     log_partition: u32,
     log_offset: u64,
+    log_topic_id: &str,
 ) -> Result<(), String> {
     write_fields(out, schema, values)?;
     out.extend_from_slice(&log_partition.to_le_bytes());
     out.extend_from_slice(&log_offset.to_le_bytes());
+    write_bytes(out, log_topic_id.as_bytes());
     Ok(())
 }
 
@@ -62,13 +64,13 @@ fn write_field(out: &mut Vec<u8>, field: &Field, value: &Value<'_>) -> Result<()
     Ok(())
 }
 
-fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+pub(super) fn write_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     write_length(out, bytes.len());
     out.extend_from_slice(bytes);
 }
 
 /// LEB128.
-fn write_length(out: &mut Vec<u8>, length: usize) {
+pub(super) fn write_length(out: &mut Vec<u8>, length: usize) {
     let mut rest = length;
     while rest >= 0x80 {
         out.push((rest & 0x7f) as u8 | 0x80);

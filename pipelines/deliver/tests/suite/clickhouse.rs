@@ -10,22 +10,18 @@ use crate::support::records::session;
 use crate::support::{Engine, Trouble, scenarios};
 
 /// A database of its own, dropped at the end.
-struct Database {
-    config: ClickHouseConfig,
-    client: ClickHouse,
+pub struct Database {
+    pub config: ClickHouseConfig,
+    pub client: ClickHouse,
 }
 
 impl Database {
     /// `None`, and a skip by name, where no server is named.
-    fn new(test: &str) -> Option<Self> {
+    pub fn new(test: &str) -> Option<Self> {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let Some(url) = std::env::var("CLICKHOUSE_URL").ok().filter(|url| !url.is_empty()) else {
-            let line = format!("clickhouse::{test}: CLICKHOUSE_URL is not set");
-            eprintln!("SKIPPED {line}");
-            if let Ok(path) = std::env::var("MILLSTREAM_SKIP_LOG") {
-                let mut file = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
-                file.write_all(format!("{line}\n").as_bytes()).unwrap();
-            }
+            let test = if test.contains("::") { test.to_owned() } else { format!("clickhouse::{test}") };
+            skip(&test, "CLICKHOUSE_URL is not set");
             return None;
         };
         let database = format!("deliver_{}_{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -33,6 +29,15 @@ impl Database {
         let client = ClickHouse::new(&config).unwrap();
         client.migrate().unwrap();
         Some(Self { config, client })
+    }
+}
+
+/// Says that the test cannot run here, and why.
+fn skip(test: &str, reason: &str) {
+    eprintln!("SKIPPED {test}: {reason}");
+    if let Some(path) = std::env::var_os("MILLSTREAM_SKIP_LOG") {
+        let mut log = std::fs::OpenOptions::new().create(true).append(true).open(path).unwrap();
+        log.write_all(format!("{test}: {reason}\n").as_bytes()).unwrap();
     }
 }
 
@@ -136,7 +141,7 @@ fn every_row_once_whatever_fails() {
 
 /// Two sessions, each with its offset, as a batch.
 fn batch(sink: &ClickHouseSink, hash: u64) -> (BatchId, <ClickHouseSink as Sink>::Rows) {
-    let mut rows = sink.begin(Session::RECORD);
+    let mut rows = sink.begin_of(Session::RECORD, "t");
     for (offset, name) in [(4u64, "a"), (6, "b")] {
         let bytes = session(name, 1, 1, false);
         let mut values: Vec<Value<'_>> = Vec::new();

@@ -1,54 +1,15 @@
 //! Batches, memory and time, with a sink that only takes note of what it is given.
 
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::time::Duration;
 
-use millstream_deliver::{BatchId, BatchLimits, DeliverError, Holding, Row, Sink, SinkError};
-use millstream_schemas::RecordSchema;
+use millstream_deliver::{BatchLimits, DeliverError};
 use millstream_transports::{Retention, TopicSpec, Transport};
 
+use crate::notes::Notes;
 use crate::support::records::session;
 use crate::support::world::{PARTITIONS, Put, World};
 use crate::support::{Trouble, Troubled};
-
-/// Remembers the batches; a row is its offset.
-#[derive(Default)]
-struct Notes(Mutex<Vec<(BatchId, Vec<u64>)>>);
-
-impl Sink for Notes {
-    type Rows = Vec<u64>;
-
-    fn begin(&self, _schema: &'static RecordSchema) -> Vec<u64> {
-        Vec::new()
-    }
-
-    fn add(&self, rows: &mut Vec<u64>, row: &Row<'_>) -> Result<(), SinkError> {
-        rows.push(row.log_offset);
-        Ok(())
-    }
-
-    fn size_bytes(&self, rows: &Vec<u64>) -> usize {
-        rows.len() * 1_000
-    }
-
-    fn insert(&self, batch: &BatchId, rows: &mut Vec<u64>) -> Result<(), SinkError> {
-        let mut notes = self.0.lock().unwrap();
-        if !notes.iter().any(|(known, _)| known.token() == batch.token()) {
-            notes.push((batch.clone(), rows.clone()));
-        }
-        Ok(())
-    }
-
-    fn holds(&self, batch: &BatchId) -> Result<Holding, SinkError> {
-        let known = self.0.lock().unwrap().iter().any(|(known, _)| known.token() == batch.token());
-        Ok(if known { Holding::Everything } else { Holding::Nothing })
-    }
-
-    fn trusts_token_ms(&self) -> i64 {
-        60_000
-    }
-}
 
 fn sessions(count: i64) -> Vec<Put<'static>> {
     (0..count).map(|n| ("sessions", 0, session(&n.to_string(), n, 1, false))).collect()

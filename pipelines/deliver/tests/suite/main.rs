@@ -4,6 +4,11 @@
 
 mod clickhouse;
 mod limits;
+mod notes;
+mod outages;
+mod proxy;
+mod remade;
 #[path = "../support/mod.rs"]
 mod support;
 mod tls;
+mod waiting;

@@ -62,7 +62,12 @@ impl World {
     }
 
     pub fn deliverer<S: Sink>(&self, sink: S, config: DeliverConfig) -> Deliverer<S> {
-        Deliverer::open(Arc::new(self.log.clone()), sink, config, self.clock.clone()).unwrap()
+        self.deliverer_on(Arc::new(self.log.clone()), sink, config)
+    }
+
+    /// On another way to the same log.
+    pub fn deliverer_on<S: Sink>(&self, log: Arc<dyn Transport>, sink: S, config: DeliverConfig) -> Deliverer<S> {
+        Deliverer::open(log, sink, config, self.clock.clone()).unwrap()
     }
 
     /// One step, and time goes on far enough for every batch to be old.

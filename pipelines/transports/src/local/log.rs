@@ -137,6 +137,22 @@ impl<S: Store> LocalLog<S> {
         Ok(moved)
     }
 
+    /// Deletes a topic and makes it anew under the same name, empty, as an operator's tool can on a real broker. Its committed offsets
+    /// go with it; members that read the former one must join anew.
+    pub fn remake_topic(&self, topic: &str) -> Result<()> {
+        self.handle.check_alive()?;
+        let mut known = self.handle.topics.write();
+        let former = known.get(topic).ok_or_else(|| TransportError::UnknownTopic(topic.to_owned()))?;
+        let retention = self.handle.retention.read().get(topic).copied().unwrap_or(Retention::Forever);
+        let partitions = u32::try_from(former.partitions.len()).unwrap_or(u32::MAX);
+        let spec = TopicSpec { name: topic.to_owned(), partitions, retention };
+        let id = known.values().map(|topic| topic.id + 1).max().unwrap_or(1);
+        self.handle.store.put_topic(id, &spec)?;
+        let partitions = vec![Default::default(); partitions as usize];
+        known.insert(topic.to_owned(), Arc::new(topic_from::<S>(&StoredTopic { id, spec, partitions })));
+        Ok(())
+    }
+
     /// The faults of this log, for tests and simulations.
     pub fn faults(&self) -> &Arc<Faults> {
         &self.handle.faults
@@ -225,6 +241,12 @@ impl<S: Store> Transport for LocalLog<S> {
 
     fn partition_count(&self, topic: &str) -> Result<u32> {
         Ok(u32::try_from(self.handle.topic(topic)?.partitions.len()).unwrap_or(u32::MAX))
+    }
+
+    fn topic_id(&self, topic: &str) -> Result<String> {
+        let id = self.handle.topic(topic)?.id;
+        let log = self.handle.store.log_id();
+        Ok(if log.is_empty() { format!("{topic}#{id}") } else { format!("{log}#{id}") })
     }
 
     fn member(&self, config: MemberConfig) -> Result<Box<dyn Member>> {

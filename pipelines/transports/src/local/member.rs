@@ -174,7 +174,11 @@ impl<S: Store> LocalMember<S> {
             let Some(next) = owned.next.as_mut().filter(|_| !owned.paused) else { continue };
             match self.producer.log.fill(&owned.partition, next, owned.at.topic, batch) {
                 Ok(false) => {}
-                Ok(true) => break,
+                Ok(true) => {
+                    // Whoever filled the batch comes last the next time: a backlog keeps no other partition waiting.
+                    self.turn = (self.turn + n + 1) % count;
+                    return Ok(());
+                }
                 Err(error) if batch.is_empty() => return Err(error),
                 Err(error) => {
                     self.deferred = Some(error);
@@ -274,6 +278,15 @@ impl<S: Store> Member for LocalMember<S> {
         self.producer.log.check_alive()?;
         self.owned_mut(partition)?.next = Some(offset);
         Ok(())
+    }
+
+    fn backlog(&mut self, partition: TopicPartition) -> Result<Option<u64>> {
+        let owned = self.owned_mut(partition)?;
+        let Some(next) = owned.next else { return Ok(None) };
+        if owned.partition.at_end(next) {
+            return Ok(Some(0));
+        }
+        Ok(Some(owned.partition.stable_end().saturating_sub(next.max(owned.partition.earliest()))))
     }
 
     fn earliest(&mut self, partition: TopicPartition) -> Result<u64> {

@@ -68,6 +68,21 @@ pub trait Store: Send + Sync + Sized + 'static {
     /// How many bytes of each partition the log may hold in memory; what is older is read back from here.
     const CACHE_BYTES: usize;
 
+    /// What tells this log from another one in its place, for example after its directory was emptied; empty where nothing outlives
+    /// the process anyway.
+    fn log_id(&self) -> &str {
+        ""
+    }
+
+    /// Whether there is room for so many more bytes, and some to spare. Asked before anything is placed, so that a full disk refuses
+    /// a write instead of breaking it.
+    ///
+    /// # Errors
+    /// [`crate::TransportError::Unavailable`] where there is not.
+    fn check_room(&self, _bytes: usize) -> Result<()> {
+        Ok(())
+    }
+
     /// Makes a new or changed topic durable.
     fn put_topic(&self, id: u32, spec: &TopicSpec) -> Result<()>;
 
