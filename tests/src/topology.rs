@@ -84,6 +84,7 @@ impl Topology {
                 limits: EpochLimits { max_ms: self.epoch_max_ms, ..EpochLimits::default() },
                 tick_after_ms: None,
                 max_poisoned: 0,
+                snapshots: None,
             };
             let clock = Arc::new(CountingClock::default());
             self.workers.push(Worker::new(Arc::clone(&self.transport), stage, clock, config).unwrap());

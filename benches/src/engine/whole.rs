@@ -58,6 +58,7 @@ pub fn worker(transport: &Arc<dyn Transport>, factory: Arc<dyn StageFactory>, na
         limits: EpochLimits::default(),
         tick_after_ms: None,
         max_poisoned: 0,
+        snapshots: None,
     };
     Worker::new(Arc::clone(transport), factory, Arc::new(SystemClock::new()), config)
         .expect("the in-memory log takes members")

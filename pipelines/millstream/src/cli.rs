@@ -34,6 +34,8 @@ pub enum Command {
     Collect,
     /// Only delivery to the warehouse.
     Deliver,
+    /// Processes what is in the log, takes a snapshot at the committed offset and ends: before an upgrade that changes the logic.
+    Drain,
     /// History from CSV, JSONL or Parquet by a mapping file; resumes after a crash.
     Import(ImportArgs),
     /// A seeded shop simulator with known ground truth, to a file or to a collector.

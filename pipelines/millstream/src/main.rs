@@ -17,6 +17,7 @@ mod registry;
 mod sender;
 mod services;
 mod serving;
+mod snapshots;
 mod telemetry;
 mod topology;
 
@@ -49,6 +50,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Run(args) => commands::run::run(config, &args.services),
         Command::Collect => commands::run::run(config, &[Service::Collect]),
         Command::Deliver => commands::run::run(config, &[Service::Deliver]),
+        Command::Drain => commands::drain::drain(config),
         Command::Import(args) => commands::import::run(config, &args),
         Command::Generate(args) => commands::generate::run(&args),
         Command::Query(args) => commands::query::run(&config, &args),

@@ -20,6 +20,7 @@ pub struct ProcessMetrics {
     stage: IntGaugeVec,
     fates: IntGaugeVec,
     delivered: IntGaugeVec,
+    snapshot_at: IntGaugeVec,
 }
 
 impl ProcessMetrics {
@@ -36,10 +37,15 @@ impl ProcessMetrics {
         Ok(Self {
             stage: gauge(
                 "millstream_stage",
-                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned",
+                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned; partitions restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
                 &["stage", "what"],
             )?,
             fates: gauge("millstream_ingest_fates", "What became of collected records in this process", &["fate"])?,
+            snapshot_at: gauge(
+                "millstream_snapshot_timestamp_seconds",
+                "When the stalest owned partition's newest snapshot was written (at first: when the partition was loaded)",
+                &["stage"],
+            )?,
             delivered: gauge("millstream_deliver_rows", "Rows delivered by this process", &["sink"])?,
         })
     }
@@ -69,7 +75,7 @@ impl ProcessMetrics {
     }
 
     fn refresh_stage(&self, name: &str, workers: &[Arc<WorkerStats>]) {
-        let counts: [Count; 9] = [
+        let counts: [Count; 13] = [
             ("processed", |stats| stats.processed.load(Ordering::Relaxed)),
             ("replayed", |stats| stats.replayed.load(Ordering::Relaxed)),
             ("produced", |stats| stats.produced.load(Ordering::Relaxed)),
@@ -79,10 +85,20 @@ impl ProcessMetrics {
             ("foreign_commits", |stats| stats.foreign_commits.load(Ordering::Relaxed)),
             ("state_keys", |stats| stats.state_keys.load(Ordering::Relaxed)),
             ("owned_partitions", |stats| stats.owned.load(Ordering::Relaxed)),
+            ("restored", |stats| stats.restored.load(Ordering::Relaxed)),
+            ("snapshots", |stats| stats.snapshots.load(Ordering::Relaxed)),
+            ("snapshots_failed", |stats| stats.snapshots_failed.load(Ordering::Relaxed)),
+            ("snapshot_bytes", |stats| stats.snapshot_bytes.load(Ordering::Relaxed)),
         ];
         for (what, read) in counts {
             let sum: u64 = workers.iter().map(|stats| read(stats)).sum();
             self.stage.with_label_values(&[name, what]).set(signed(sum));
+        }
+        let slice_us = workers.iter().map(|stats| stats.snapshot_slice_max_us.load(Ordering::Relaxed)).max();
+        self.stage.with_label_values(&[name, "snapshot_slice_max_us"]).set(signed(slice_us.unwrap_or(0)));
+        let stalest = workers.iter().map(|stats| stats.snapshot_oldest_at_ms.load(Ordering::Relaxed));
+        if let Some(stalest_ms) = stalest.filter(|at_ms| *at_ms > 0).min() {
+            self.snapshot_at.with_label_values(&[name]).set(stalest_ms / 1_000);
         }
     }
 }

@@ -6,10 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use millstream_runtime::{Clock, EpochLimits, StageFactory, Worker, WorkerConfig, WorkerError, WorkerStats};
+use millstream_runtime::{Clock, EpochLimits, StageFactory, Worker, WorkerConfig, WorkerStats};
 use millstream_transports::Transport;
 
 use crate::config::Config;
+use crate::error::Failure;
+use crate::snapshots;
 
 /// Panics on one partition after which a worker stops it.
 const MAX_POISONED: usize = 100;
@@ -67,14 +69,15 @@ impl Services {
     /// Starts the configured number of workers of one stage.
     ///
     /// # Errors
-    /// Where the log refuses.
+    /// Where the log refuses, or snapshots cannot be kept where they should.
     pub fn start_stage(
         &mut self,
         config: &Config,
         transport: &Arc<dyn Transport>,
         factory: Arc<dyn StageFactory>,
         clock: &Arc<dyn Clock>,
-    ) -> Result<(), WorkerError> {
+    ) -> Result<(), Failure> {
+        let snapshots = snapshots::settings(config)?;
         let name = factory.name();
         let mut workers = Vec::new();
         for index in 0..config.workers {
@@ -88,6 +91,7 @@ impl Services {
                     limits: EpochLimits { max_ms: config.epoch_max_ms, ..EpochLimits::default() },
                     tick_after_ms: config.live.then_some(TICK_AFTER_MS),
                     max_poisoned: MAX_POISONED,
+                    snapshots: snapshots.clone(),
                 },
             )?;
             workers.push(worker.stats());

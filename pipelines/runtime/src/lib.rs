@@ -17,6 +17,6 @@ pub mod worker;
 pub use clock::{Clock, SystemClock};
 pub use ledger::{FateCount, LedgerBook, LedgerEntry, OutputSum};
 pub use outputs::Outputs;
-pub use snapshot::{Entries, RestoreError, SnapshotState};
+pub use snapshot::{Entries, RestoreError, SnapshotFolder, SnapshotSettings, SnapshotState, SnapshotStore};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
 pub use worker::{EpochLimits, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

@@ -8,6 +8,7 @@ use millstream_transports::{RecordRef, TopicPartition};
 use crate::ledger::{LedgerEntry, Tally};
 use crate::outputs::Outputs;
 use crate::stage::{Diversion, Stage};
+use crate::worker::snapshots::TaskSnapshots;
 
 /// What became of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,7 +26,9 @@ pub(crate) enum Processed {
 /// One input partition's stage and where it stands.
 pub(crate) struct Task {
     pub partition: TopicPartition,
-    stage: Box<dyn Stage>,
+    pub(crate) stage: Box<dyn Stage>,
+    /// Where its snapshots stand; `None` where none are taken.
+    pub(crate) snapshots: Option<TaskSnapshots>,
     /// Next offset to process.
     next: u64,
     /// Where the current epoch began; an undo rewinds to it.
@@ -42,11 +45,12 @@ pub(crate) struct Task {
 }
 
 impl Task {
-    /// A task with empty state that begins reading at `start` and whose outputs below `committed` are already downstream.
+    /// A task whose state is that of all records before `start`, where it begins reading, and whose outputs below `committed` are already downstream.
     pub fn new(partition: TopicPartition, stage: Box<dyn Stage>, start: u64, committed: u64) -> Self {
         Self {
             partition,
             stage,
+            snapshots: None,
             next: start,
             epoch_start: start,
             committed,
@@ -144,6 +148,11 @@ impl Task {
         self.tally.clear();
         self.next = self.epoch_start;
         self.diverted_in_a_row = self.diverted_at_commit;
+        self.next
+    }
+
+    /// The next offset to process; between epochs the state is that of all records before it.
+    pub fn next(&self) -> u64 {
         self.next
     }
 

@@ -3,6 +3,7 @@
 pub mod as_of;
 pub mod check;
 pub mod demo;
+pub mod drain;
 pub mod generate;
 pub mod import;
 pub mod migrate;

@@ -73,6 +73,8 @@ pub struct Config {
     pub deliver: DeliverSection,
     /// Live reads.
     pub serve: ServeConfig,
+    /// Snapshots of operators' state.
+    pub snapshots: SnapshotsSection,
     /// The shops.
     pub sites: Vec<SiteSection>,
 }
@@ -96,6 +98,7 @@ impl Default for Config {
             collect: CollectConfig::default(),
             deliver: DeliverSection::default(),
             serve: ServeConfig::default(),
+            snapshots: SnapshotsSection::default(),
             sites: vec![SiteSection::demo()],
         }
     }
@@ -197,6 +200,26 @@ pub struct DeliverSection {
 impl Default for DeliverSection {
     fn default() -> Self {
         Self { max_age_ms: 500, max_rows: 100_000, max_bytes: 32 << 20, purposes: vec!["necessary".to_owned()] }
+    }
+}
+
+/// Snapshots of operators' state: a start goes on from the newest one instead of replaying all input.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SnapshotsSection {
+    /// Whether they are taken. Without, a start replays all input, which must then be kept for ever.
+    pub enabled: bool,
+    /// Where: `file:///folder`, which every process that may own a partition must see. Empty: the folder `snapshots` of `data_dir`.
+    pub url: String,
+    /// Least time between two snapshots of a partition, milliseconds; about what a start after a crash has to replay.
+    pub interval_ms: u64,
+    /// The last snapshot of each day is kept for so many days, so that a day can be replayed from it.
+    pub keep_days: u32,
+}
+
+impl Default for SnapshotsSection {
+    fn default() -> Self {
+        Self { enabled: true, url: String::new(), interval_ms: 10_000, keep_days: 30 }
     }
 }
 

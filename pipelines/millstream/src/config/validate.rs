@@ -41,6 +41,8 @@ const CHECKS: &[Check] = &[
     (&["deliver", "max_age_ms"], |config| outside_u64(config.deliver.max_age_ms, 1, 600_000)),
     (&["clickhouse", "timeout_ms"], |config| outside_u64(config.clickhouse.timeout_ms, 1_000, 600_000)),
     (&["clickhouse", "connect_timeout_ms"], |config| outside_u64(config.clickhouse.connect_timeout_ms, 100, 60_000)),
+    (&["snapshots", "interval_ms"], |config| outside_u64(config.snapshots.interval_ms, 100, 86_400_000)),
+    (&["snapshots", "keep_days"], |config| outside(config.snapshots.keep_days as usize, 0, 30)),
     (&["serve", "max_connections"], |config| outside(config.serve.max_connections, 1, 100_000)),
     (&["serve", "max_rows"], |config| outside(config.serve.max_rows, 1, 10_000_000)),
     (&["serve", "max_row_bytes"], |config| outside(config.serve.max_row_bytes, 1 << 10, 1 << 20)),

@@ -30,7 +30,7 @@ pub fn begin(directory: &Path) -> Result<(), Failure> {
             )));
         }
     }
-    for part in ["log", "warehouse"] {
+    for part in ["log", "warehouse", "snapshots"] {
         let path = directory.join(part);
         if path.exists() {
             std::fs::remove_dir_all(&path).map_err(|error| Failure::file(&path, error))?;

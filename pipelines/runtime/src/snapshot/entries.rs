@@ -3,6 +3,9 @@
 /// About how many bytes a stage writes between two epochs: a millisecond's work.
 pub const SLICE_BYTES: usize = 512 << 10;
 
+/// The section of small state: written whole in every snapshot, and first of all when it is restored.
+pub const SMALL: u8 = 0;
+
 /// Where an entry lies.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
@@ -42,7 +45,7 @@ impl Entries {
     }
 
     /// Entries of `section` whose value begins with a big-endian number below `least` have expired: they count for nothing, and
-    /// nobody need say of each that it is gone.
+    /// nobody need say of each that it is gone. Of one key that number must never fall.
     pub fn expire_below(&mut self, section: u8, least: u32) {
         self.floors.retain(|(other, _)| *other != section);
         self.floors.push((section, least));
@@ -54,7 +57,7 @@ impl Entries {
     }
 
     /// Begins the next slice.
-    pub(super) fn next_slice(&mut self) {
+    pub(crate) fn next_slice(&mut self) {
         self.full_at_bytes = self.size_bytes() + SLICE_BYTES;
     }
 
@@ -76,6 +79,20 @@ impl Entries {
     /// The entries in the order they were written: section, key and value, `None` for one that is gone.
     pub fn iter(&self) -> impl Iterator<Item = (u8, u128, Option<&[u8]>)> {
         self.places.iter().map(|place| (place.section, place.key, place.value.and_then(|at| self.value(at))))
+    }
+
+    /// What is not in section 0; that goes to `small`.
+    pub(super) fn split_off_small(mut self, small: &mut Self) -> Self {
+        if self.places.iter().any(|place| place.section == SMALL) {
+            for (section, key, value) in self.iter().filter(|(section, ..)| *section == SMALL) {
+                match value {
+                    Some(value) => small.push(section, key, |bytes| bytes.extend_from_slice(value)),
+                    None => small.push_gone(section, key),
+                }
+            }
+            self.places.retain(|place| place.section != SMALL);
+        }
+        self
     }
 
     pub(super) fn value(&self, (start, length): (u32, u32)) -> Option<&[u8]> {

@@ -30,7 +30,7 @@ pub trait SnapshotState {
     /// The state as it is now is what the snapshot holds: everything, or what has changed since the last one that was kept.
     fn begin(&mut self);
 
-    /// Writes more of it until `out` is full. True when that was all; then [`SnapshotState::end`] follows when the snapshot is durable
+    /// Writes more of it until `out` is full. Section [`SMALL`](super::entries::SMALL) is written whole in every snapshot. True when that was all; then [`SnapshotState::end`] follows when the snapshot is durable
     /// or has failed, perhaps many epochs later.
     fn write(&mut self, out: &mut Entries) -> bool;
 

@@ -14,16 +14,19 @@ mod epoch;
 mod idle;
 mod ledger;
 mod ownership;
+pub(crate) mod snapshots;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use millstream_transports::{Batch, Change, Member, TopicPartition, Transport, TransportError};
 
 use crate::clock::Clock;
 use crate::outputs::Outputs;
+use crate::snapshot::background::Background;
+use crate::snapshot::{RecoveryError, SnapshotSettings};
 use crate::stage::StageFactory;
 use crate::task::Task;
 
@@ -55,6 +58,8 @@ pub struct WorkerConfig {
     pub tick_after_ms: Option<u64>,
     /// Panics in a row on one partition after which it is stopped: a bad deploy is not a poison pill.
     pub max_poisoned: usize,
+    /// Snapshots of the tasks' state; `None`: state is rebuilt by replaying the whole input.
+    pub snapshots: Option<SnapshotSettings>,
 }
 
 /// Why a worker stopped.
@@ -113,6 +118,16 @@ pub enum WorkerError {
         /// What the group's offset says.
         told: u64,
     },
+    /// A task's state cannot be had.
+    #[error("{stage}[{partition}]: {source}")]
+    Recovery {
+        /// Stage name.
+        stage: &'static str,
+        /// Input partition.
+        partition: u32,
+        /// Why.
+        source: RecoveryError,
+    },
     /// The stage can take no more input.
     #[error("{stage}[{partition}]: {why}")]
     Blocked {
@@ -146,6 +161,19 @@ pub struct WorkerStats {
     pub foreign_commits: AtomicU64,
     /// Partitions owned.
     pub owned: AtomicU64,
+    /// Snapshots written.
+    pub snapshots: AtomicU64,
+    /// Snapshots that failed; the next one holds their changes.
+    pub snapshots_failed: AtomicU64,
+    /// Bytes of the snapshots written.
+    pub snapshot_bytes: AtomicU64,
+    /// When the stalest owned task's newest snapshot was written (at first: when the task was loaded), milliseconds since the epoch; 0
+    /// where nothing is owned.
+    pub snapshot_oldest_at_ms: AtomicI64,
+    /// The longest that processing waited for a slice of a snapshot, microseconds.
+    pub snapshot_slice_max_us: AtomicU64,
+    /// Tasks restored from a snapshot.
+    pub restored: AtomicU64,
     /// How often all owned partitions were found read to their end, with everything committed. Two more than when you asked means
     /// that what was in the log when you asked has been processed.
     pub caught_up_checks: AtomicU64,
@@ -177,6 +205,10 @@ pub struct Worker {
     rest_until: Option<Duration>,
     /// Epochs aborted since the last one that committed.
     aborts_in_a_row: u32,
+    /// Where snapshots are written.
+    background: Option<Background>,
+    /// Whether a snapshot has more to write at once.
+    is_snapshotting: bool,
     stats: Arc<WorkerStats>,
 }
 
@@ -198,11 +230,14 @@ impl Worker {
         clock: Arc<dyn Clock>,
         config: WorkerConfig,
     ) -> Result<Self, WorkerError> {
+        let background = config.snapshots.as_ref().map(Background::start);
         let mut worker = Self {
             transport,
             factory,
             clock,
             config,
+            background,
+            is_snapshotting: false,
             member: None,
             tasks: BTreeMap::new(),
             batch: Batch::new(),
@@ -246,6 +281,7 @@ impl Worker {
     /// Where the log fails.
     pub fn close(mut self) -> Result<(), WorkerError> {
         self.end_epoch()?;
+        self.close_snapshots();
         if let Some(member) = self.member.take() {
             member.close().map_err(|source| self.transport_error(source))?;
         }
@@ -262,7 +298,9 @@ impl Worker {
             return Ok(Step::Idle);
         }
         self.rest_until = None;
-        match self.try_step() {
+        let stepped = self.try_step();
+        self.is_snapshotting = self.take_snapshots();
+        match stepped {
             Err(WorkerError::Transport {
                 stage,
                 source: source @ (TransportError::Unavailable(_) | TransportError::Fenced(_)),
@@ -321,6 +359,7 @@ impl Worker {
         match self.epoch_started {
             // Anything that is already there goes into the open epoch; otherwise it ends.
             Some(_) => Duration::ZERO,
+            None if self.is_snapshotting => Duration::ZERO,
             None => MAX_POLL,
         }
     }

@@ -2,9 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use millstream_transports::{Change, MemberConfig, TopicPartition};
+use millstream_transports::{Change, MemberConfig, TopicPartition, TransportError};
 
+use super::snapshots::{Of, TaskSnapshots};
 use super::{Worker, WorkerError};
+use crate::snapshot::recovery::{Position, Recovered, RecoveryError, recover};
+use crate::snapshot::{SnapshotSettings, TaskName};
 use crate::task::Task;
 
 impl Worker {
@@ -35,7 +38,8 @@ impl Worker {
 
     /// Drops member, state and the open epoch; the next step joins anew and replays.
     pub(super) fn abandon(&mut self) {
-        self.tasks.clear();
+        let owned: Vec<TopicPartition> = self.tasks.keys().copied().collect();
+        owned.into_iter().for_each(|partition| self.drop_task(partition));
         self.clear_epoch();
         self.member = None;
         self.stats.owned.store(0, Ordering::Release);
@@ -47,7 +51,7 @@ impl Worker {
             if let Change::Revoked { partitions, lost } = change {
                 tracing::info!(stage = self.factory.name(), count = partitions.len(), lost, "partitions revoked");
                 for partition in partitions {
-                    self.tasks.remove(partition);
+                    self.drop_task(*partition);
                 }
             }
         }
@@ -65,16 +69,18 @@ impl Worker {
         Ok(())
     }
 
-    /// Makes the task of a partition: empty state, the whole retained log replayed up to the committed offset.
+    /// Makes the task of a partition: the newest snapshot's state, or an empty one, and what follows in the log replayed up to the
+    /// committed offset.
     pub(super) fn load(&mut self, partition: TopicPartition) -> Result<(), WorkerError> {
         let Some(committed) = self.committed_by_us(partition)? else { return Ok(()) };
         let Some(member) = self.member.as_mut() else { return Ok(()) };
-        let start = member.earliest(partition).and_then(|start| member.seek(partition, start).map(|()| start));
-        let start = start.map_err(|source| self.transport_error(source))?;
-        if start > 0 && committed > 0 {
-            let (stage, partition) = (self.factory.name(), partition.partition);
-            return Err(WorkerError::Truncated { stage, partition, earliest: start, committed });
-        }
+        let earliest = member.earliest(partition).map_err(|source| self.transport_error(source))?;
+        let (mut task, start) = match self.config.snapshots.clone() {
+            Some(settings) => self.restore(partition, &settings, committed, earliest)?,
+            None => (self.from_whole_log(partition, committed, earliest)?, earliest),
+        };
+        let Some(member) = self.member.as_mut() else { return Ok(()) };
+        member.seek(partition, start).map_err(|source| self.transport_error(source))?;
         tracing::info!(
             stage = self.factory.name(),
             partition = partition.partition,
@@ -82,7 +88,60 @@ impl Worker {
             committed,
             "task starts; outputs below the committed offset are suppressed"
         );
-        self.tasks.insert(partition, Task::new(partition, self.factory.make(partition.partition), start, committed));
+        task.commit_replay();
+        self.tasks.insert(partition, task);
         Ok(())
+    }
+
+    fn from_whole_log(&self, at: TopicPartition, committed: u64, earliest: u64) -> Result<Task, WorkerError> {
+        if earliest > 0 && committed > 0 {
+            let (stage, partition) = (self.factory.name(), at.partition);
+            return Err(WorkerError::Truncated { stage, partition, earliest, committed });
+        }
+        Ok(Task::new(at, self.factory.make(at.partition), earliest, committed))
+    }
+
+    fn restore(
+        &mut self,
+        at: TopicPartition,
+        settings: &SnapshotSettings,
+        committed: u64,
+        earliest: u64,
+    ) -> Result<(Task, u64), WorkerError> {
+        let (stage, partition) = (self.factory.name(), at.partition);
+        let name = TaskName { group: self.topic(stage), partition };
+        let inputs = self.factory.inputs();
+        let topic = self.topic(inputs.get(usize::from(at.topic)).map_or("", |topic| &topic.name));
+        let topic_id = self.transport.topic_id(&topic).map_err(|source| self.transport_error(source))?;
+        let position = Position { topic_id: topic_id.clone(), partition, committed, earliest };
+        let began = self.clock.monotonic();
+        let recovered = recover(&*settings.store, &name, &self.config.instance_id, &self.factory, &position);
+        let Recovered { mut stage, start, holding, from } = recovered.map_err(|error| match error {
+            // As for a log that does not answer: everything is dropped, and tried again after a rest.
+            RecoveryError::Store(error) => self.transport_error(TransportError::Unavailable(error.to_string())),
+            source => WorkerError::Recovery { stage, partition, source },
+        })?;
+        if let Some(manifest) = &from {
+            let took_ms = self.clock.monotonic().saturating_sub(began).as_millis();
+            tracing::info!(
+                stage = self.factory.name(),
+                partition,
+                number = manifest.number,
+                offset = manifest.offset,
+                bytes = manifest.bytes(),
+                took_ms,
+                "restored from a snapshot"
+            );
+            self.stats.restored.fetch_add(1, Ordering::Relaxed);
+        }
+        let takes_snapshots = stage.snapshots().is_some();
+        let mut task = Task::new(at, stage, start, committed);
+        if let Some(background) = self.background.as_mut().filter(|_| takes_snapshots) {
+            let of = Of { name: name.clone(), generation: holding.generation, topic, topic_id };
+            let offset = from.map_or(0, |manifest| manifest.offset);
+            task.snapshots = Some(TaskSnapshots::new(of, offset, self.clock.monotonic(), self.clock.now_ms()));
+            background.adopt(name, holding);
+        }
+        Ok((task, start))
     }
 }

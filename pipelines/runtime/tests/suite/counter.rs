@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::ledger::TextBook;
+use millstream_operators::core::UndoMap;
 use millstream_runtime::{
-    Clock, Diversion, EpochLimits, FateCount, LedgerBook, Outputs, Stage, StageFactory, WorkerConfig,
+    Clock, Diversion, Entries, EpochLimits, FateCount, LedgerBook, Outputs, RestoreError, SnapshotState, Stage,
+    StageFactory, WorkerConfig,
 };
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Append, Batch, RecordRef, Retention, TopicSpec, Transport};
@@ -17,8 +19,11 @@ pub const PARTITIONS: u32 = 3;
 #[derive(Default)]
 pub struct Counter {
     partition: u32,
-    counts: BTreeMap<Vec<u8>, u64>,
-    committed: BTreeMap<Vec<u8>, u64>,
+    counts: UndoMap<u128, u64>,
+    /// Of all keys, now and as of the last commit: small state.
+    total: u64,
+    total_committed: u64,
+    total_at_mark: Option<u64>,
     /// Records counted and diverted.
     fates: [u64; 2],
     fates_committed: [u64; 2],
@@ -30,14 +35,23 @@ impl Counter {
     }
 }
 
+fn number(key: &[u8]) -> u128 {
+    key.iter().fold(1, |number, byte| number << 8 | u128::from(*byte))
+}
+
 impl Stage for Counter {
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
-        let count = self.counts.entry(record.key.to_vec()).or_default();
+        let key = number(record.key);
+        let count = self.counts.get_or_insert_with(key, || 0);
         *count += 1;
         let count = *count;
+        self.total += 1;
+        if record.value == b"forget" {
+            self.counts.remove(key);
+        }
         assert!(record.value != b"poison", "this record is poison");
         out.push(0, self.partition, record.timestamp_ms, record.key, |value| {
-            value.extend_from_slice(format!("{}@{}", count, record.offset).as_bytes());
+            value.extend_from_slice(format!("{count} of {}@{}", self.total, record.offset).as_bytes());
         });
         self.fates[0] += 1;
     }
@@ -48,12 +62,14 @@ impl Stage for Counter {
     }
 
     fn commit_epoch(&mut self) {
-        self.committed = self.counts.clone();
+        self.counts.commit();
+        self.total_committed = self.total;
         self.fates_committed = self.fates;
     }
 
     fn undo_epoch(&mut self) {
-        self.counts = self.committed.clone();
+        self.counts.undo();
+        self.total = self.total_committed;
         self.fates = self.fates_committed;
     }
 
@@ -64,6 +80,60 @@ impl Stage for Counter {
 
     fn state_keys(&self) -> usize {
         self.counts.len()
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn SnapshotState> {
+        Some(self)
+    }
+}
+
+impl SnapshotState for Counter {
+    fn track(&mut self) {
+        self.counts.track();
+    }
+
+    fn begin(&mut self) {
+        self.counts.mark();
+        self.total_at_mark = Some(self.total);
+    }
+
+    fn write(&mut self, out: &mut Entries) -> bool {
+        if let Some(total) = self.total_at_mark.take() {
+            out.push(0, 0, |value| value.extend_from_slice(&total.to_be_bytes()));
+        }
+        // One entry at a time, so that epochs come between them.
+        self.counts.next_changed(|key, count| {
+            match count {
+                Some(count) => out.push(1, key, |value| value.extend_from_slice(&count.to_be_bytes())),
+                None => out.push_gone(1, key),
+            }
+            false
+        })
+    }
+
+    fn end(&mut self, kept: bool) {
+        self.counts.end_mark(kept);
+        self.total_at_mark = None;
+    }
+
+    fn restore(&mut self, section: u8, key: u128, value: &[u8]) -> Result<(), RestoreError> {
+        let detail = || RestoreError { section, key, detail: "eight bytes were expected".to_owned() };
+        let count = u64::from_be_bytes(value.try_into().map_err(|_| detail())?);
+        if section == 0 {
+            self.total = count;
+            self.total_committed = count;
+        } else {
+            self.counts.restore(key, || count);
+        }
+        Ok(())
+    }
+
+    fn restored(&mut self) -> Result<(), RestoreError> {
+        Ok(())
+    }
+
+    fn about(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([("keys".to_owned(), self.counts.len().to_string())])
     }
 }
 
@@ -115,6 +185,7 @@ pub fn config(instance: &str) -> WorkerConfig {
         limits: EpochLimits { max_ms: 3, max_bytes: 1 << 20 },
         tick_after_ms: None,
         max_poisoned: 10,
+        snapshots: None,
     }
 }
 

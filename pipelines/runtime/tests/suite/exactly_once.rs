@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use millstream_runtime::{EpochLimits, Step, Worker, WorkerConfig};
+use millstream_runtime::snapshot::MemorySnapshots;
+use millstream_runtime::{EpochLimits, SnapshotSettings, Step, Worker, WorkerConfig};
 use millstream_transports::Fault;
 use proptest::prelude::*;
 
@@ -22,6 +23,8 @@ const FAULTS: [(Fault, u32); 7] = [
 #[derive(Debug, Clone)]
 enum Action {
     Feed(u32, u8),
+    /// A key's last record: its entry goes.
+    Forget(u32, u8),
     Step(usize),
     /// The process dies without a word and comes back.
     Crash(usize),
@@ -32,7 +35,8 @@ enum Action {
 fn action() -> impl Strategy<Value = Action> {
     prop_oneof![
         6 => (0..PARTITIONS, 0..4u8).prop_map(|(partition, key)| Action::Feed(partition, key)),
-        6 => (0..2usize).prop_map(Action::Step),
+        1 => (0..PARTITIONS, 0..4u8).prop_map(|(partition, key)| Action::Forget(partition, key)),
+        9 => (0..2usize).prop_map(Action::Step),
         1 => (0..2usize).prop_map(Action::Crash),
         1 => (0..2usize).prop_map(Action::Restart),
     ]
@@ -45,13 +49,20 @@ proptest! {
         seed in any::<u64>(),
         // With one byte an epoch ends after each record that writes, in the middle of a batch.
         max_bytes in prop::sample::select(vec![1, 1 << 20]),
-        actions in prop::collection::vec(action(), 1..120),
+        snapshots_every_ms in prop::option::of(1..40u64),
+        actions in prop::collection::vec(action(), 1..160),
     ) {
         let (memory, transport) = log();
         let clock = Arc::new(TestClock::default());
+        let store = Arc::new(MemorySnapshots::new());
         let start = |index: usize| {
             let limits = EpochLimits { max_ms: 3, max_bytes };
-            let config = WorkerConfig { limits, ..config(&format!("w{index}")) };
+            let snapshots = snapshots_every_ms.map(|interval_ms| SnapshotSettings {
+                interval_ms,
+                in_background: false,
+                ..SnapshotSettings::new(store.clone())
+            });
+            let config = WorkerConfig { limits, snapshots, ..config(&format!("w{index}")) };
             Worker::new(Arc::clone(&transport), Arc::new(Counters), clock.clone(), config).unwrap()
         };
         let mut workers = [Some(start(0)), Some(start(1))];
@@ -59,6 +70,7 @@ proptest! {
         for action in actions {
             match action {
                 Action::Feed(partition, key) => feed(transport.as_ref(), partition, &[key], b"x"),
+                Action::Forget(partition, key) => feed(transport.as_ref(), partition, &[key], b"forget"),
                 Action::Step(index) => { workers[index].as_mut().unwrap().step().unwrap(); }
                 Action::Crash(index) => { workers[index] = None; workers[index] = Some(start(index)); }
                 Action::Restart(index) => {

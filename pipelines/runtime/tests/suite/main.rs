@@ -8,4 +8,6 @@ mod ledger;
 mod outage;
 mod outputs;
 mod poison;
+mod snapshot_files;
+mod snapshots;
 mod warm;

@@ -16,6 +16,7 @@
 
 mod directory;
 mod format;
+mod identity;
 mod store;
 mod witness;
 

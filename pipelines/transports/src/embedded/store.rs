@@ -15,6 +15,7 @@ use super::format::{
     offset_key, offset_value, seal, seals_from, seals_value, sequence_key, start_key, topic_from, topic_key,
     topic_value,
 };
+use super::identity;
 use super::witness::Witness;
 use crate::local::PartitionImage;
 use crate::local::store::{AtomicWrite, Image, OffsetWrite, PartitionRef, PlacedChunk, Store, StoredTopic};
@@ -40,6 +41,7 @@ pub struct FjallStore {
     sequence: Mutex<u64>,
     mode: PersistMode,
     sync: EmbeddedSync,
+    identity: String,
     // Last, so that the directory is let go of when all else is closed.
     _lock: DirectoryLock,
 }
@@ -80,14 +82,16 @@ impl FjallStore {
             EmbeddedSync::EveryCommit => PersistMode::SyncData,
             EmbeddedSync::Never => PersistMode::Buffer,
         };
-        let store = Self { log, database, witness, sequence: Mutex::new(0), mode, sync, _lock: lock };
-        store.check_format(vouched)?;
+        let mut store =
+            Self { log, database, witness, sequence: Mutex::new(0), mode, sync, identity: String::new(), _lock: lock };
+        store.check_format(directory, vouched)?;
+        store.identity = identity::read(directory)?;
         let seals = store.check_sequences(vouched)?;
         let image = store.load(&seals)?;
         Ok((store, image))
     }
 
-    fn check_format(&self, vouched: u64) -> Result<()> {
+    fn check_format(&self, directory: &Path, vouched: u64) -> Result<()> {
         let reading = |e: &fjall::Error| store_error("reading the format version", e);
         match self.log.get(FORMAT_KEY).map_err(|e| reading(&e))? {
             Some(value) => match Cut(&value).u32() {
@@ -100,6 +104,7 @@ impl FjallStore {
                 "the store is empty, but {vouched} writes were acknowledged; restore it from a copy"
             ))),
             None => {
+                identity::make(directory)?;
                 let mut batch = self.database.batch().durability(Some(PersistMode::SyncAll));
                 batch.insert(&self.log, FORMAT_KEY, FORMAT_VERSION.to_le_bytes());
                 batch.commit().map_err(|e| store_error("beginning the log", &e))
@@ -246,6 +251,10 @@ fn open_database(path: &Path) -> Result<(Database, Keyspace)> {
 }
 
 impl Store for FjallStore {
+    fn log_id(&self) -> &str {
+        &self.identity
+    }
+
     const CACHE_BYTES: usize = 512 << 10;
 
     fn put_topic(&self, id: u32, spec: &TopicSpec) -> Result<()> {

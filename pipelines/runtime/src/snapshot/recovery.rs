@@ -1,0 +1,251 @@
+//! A task's state as of an offset at or before the committed one.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::file::{FileError, checksum, read_all};
+use super::manifest::{FileRef, Manifest, ManifestError};
+use super::names::{TaskName, number_of};
+use super::owner;
+use super::publisher::Holding;
+use super::state::{RestoreError, SnapshotState};
+use super::store::{SnapshotStore, StoreError};
+use crate::stage::{Stage, StageFactory};
+
+/// Why a snapshot cannot be used; an older one may do.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// An object is missing.
+    #[error(transparent)]
+    Store(StoreError),
+    /// Its manifest cannot be read.
+    #[error("its manifest: {0}")]
+    Manifest(#[from] ManifestError),
+    /// One of its files is damaged.
+    #[error("file {name}: {error}")]
+    File {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        error: FileError,
+    },
+    /// The stage does not understand it.
+    #[error("file {name}: {error}")]
+    Entry {
+        /// The file.
+        name: String,
+        /// What is wrong.
+        error: RestoreError,
+    },
+    /// Its entries contradict each other.
+    #[error("its entries: {0}")]
+    Entries(RestoreError),
+    /// It is of another topic or stage.
+    #[error("it is of {0}, not of this task's input: was the topic made anew?")]
+    OtherInput(String),
+    /// It is newer than what is committed.
+    #[error("it is of offset {0}, which is not committed")]
+    NotCommitted(u64),
+    /// The log no longer reaches back to it.
+    #[error("it is of offset {offset}, and the input now begins at {earliest}")]
+    BeforeLog {
+        /// Its offset.
+        offset: u64,
+        /// The earliest offset left.
+        earliest: u64,
+    },
+}
+
+/// Why a task cannot be recovered.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The store does not answer; worth retrying.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What lies between the snapshot and the committed offset was processed by another logic.
+    #[error(
+        "the snapshot of offset {offset} was made by logic version {theirs}, this program has {ours}: records up to the committed \
+         offset {committed} must be replayed by the program that processed them; run `millstream drain` with that one, then start \
+         this one"
+    )]
+    LogicChanged {
+        /// The snapshot's offset.
+        offset: u64,
+        /// The committed offset.
+        committed: u64,
+        /// The snapshot's logic version.
+        theirs: u32,
+        /// This program's.
+        ours: u32,
+    },
+    /// There is neither a snapshot nor the whole log.
+    #[error(
+        "no snapshot can be used ({reasons}), and the input begins at offset {earliest} although {committed} is committed; nothing is \
+         started with an emptier state: restore the snapshot store, or rebuild into a new namespace with `millstream replay`"
+    )]
+    Lost {
+        /// The earliest offset left.
+        earliest: u64,
+        /// The committed offset.
+        committed: u64,
+        /// Why not the snapshots.
+        reasons: String,
+    },
+}
+
+/// Where a task stands in its input.
+#[derive(Debug, Clone)]
+pub struct Position {
+    /// What tells the input topic from another one of its name.
+    pub topic_id: String,
+    /// Input partition.
+    pub partition: u32,
+    /// The group's committed offset.
+    pub committed: u64,
+    /// The earliest offset still in the log.
+    pub earliest: u64,
+}
+
+/// A recovered task.
+pub struct Recovered {
+    /// Its stage.
+    pub stage: Box<dyn Stage>,
+    /// The next offset to process.
+    pub start: u64,
+    /// What its next snapshot builds on.
+    pub holding: Holding,
+    /// The snapshot it was restored from.
+    pub from: Option<Manifest>,
+}
+
+/// Becomes the owner of a task's snapshots and recovers it from the newest one that can be used, else from the whole log.
+///
+/// # Errors
+/// Where neither is possible.
+pub fn recover(
+    store: &dyn SnapshotStore,
+    task: &TaskName,
+    who: &str,
+    factory: &Arc<dyn StageFactory>,
+    position: &Position,
+) -> Result<Recovered, RecoveryError> {
+    // Claimed before looking: nobody else publishes from here on.
+    let generation = owner::claim(store, task, who)?;
+    let mut names = store.list(&task.manifests())?;
+    names.sort_by_key(|name| std::cmp::Reverse(number_of(name)));
+    let number = names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0);
+    let mut reasons = Vec::new();
+    for name in &names {
+        match use_snapshot(store, name, factory, position)? {
+            Ok((stage, manifest)) => {
+                let holding =
+                    Holding { generation, number, runs: manifest.runs.clone(), floors: manifest.floors.clone() };
+                return Ok(Recovered { stage, start: manifest.offset, holding, from: Some(manifest) });
+            }
+            Err(Unusable::Store(StoreError::Unavailable(why))) => return Err(StoreError::Unavailable(why).into()),
+            Err(why) => {
+                tracing::warn!(snapshot = name, %why, "a snapshot cannot be used; looking for an older one");
+                reasons.push(format!("{name}: {why}"));
+            }
+        }
+    }
+    let Position { committed, earliest, .. } = *position;
+    if earliest > 0 && committed > 0 {
+        let reasons = if reasons.is_empty() { "there is none".to_owned() } else { reasons.join("; ") };
+        return Err(RecoveryError::Lost { earliest, committed, reasons });
+    }
+    let mut stage = factory.make(position.partition);
+    if let Some(state) = stage.snapshots() {
+        state.track();
+    }
+    let holding = Holding { generation, number, ..Holding::default() };
+    Ok(Recovered { stage, start: earliest, holding, from: None })
+}
+
+type Used = Result<(Box<dyn Stage>, Manifest), Unusable>;
+
+/// The outer error ends the recovery, the inner one leads to an older snapshot.
+fn use_snapshot(
+    store: &dyn SnapshotStore,
+    name: &str,
+    factory: &Arc<dyn StageFactory>,
+    position: &Position,
+) -> Result<Used, RecoveryError> {
+    let manifest = match look(store, name, factory, position) {
+        Ok(manifest) => manifest,
+        Err(why) => return Ok(Err(why)),
+    };
+    let (theirs, ours) = (manifest.logic_version, factory.logic_version());
+    if theirs != ours && manifest.offset < position.committed {
+        let (offset, committed) = (manifest.offset, position.committed);
+        return Err(RecoveryError::LogicChanged { offset, committed, theirs, ours });
+    }
+    let mut stage = factory.make(position.partition);
+    let Some(state) = stage.snapshots() else { return Ok(Err(Unusable::OtherInput(manifest.stage))) };
+    state.track();
+    Ok(restore(store, &manifest, state).map(|()| (stage, manifest)))
+}
+
+fn look(
+    store: &dyn SnapshotStore,
+    name: &str,
+    factory: &Arc<dyn StageFactory>,
+    position: &Position,
+) -> Result<Manifest, Unusable> {
+    let manifest = Manifest::decode(&store.get(name).map_err(Unusable::Store)?)?;
+    let is_ours = manifest.stage == factory.name()
+        && manifest.topic_id == position.topic_id
+        && manifest.partition == position.partition;
+    if !is_ours {
+        let Manifest { stage, topic, topic_id, partition, .. } = manifest;
+        return Err(Unusable::OtherInput(format!("{stage} over {topic}[{partition}] with id {topic_id}")));
+    }
+    if manifest.offset > position.committed {
+        return Err(Unusable::NotCommitted(manifest.offset));
+    }
+    if manifest.offset < position.earliest && manifest.offset < position.committed {
+        return Err(Unusable::BeforeLog { offset: manifest.offset, earliest: position.earliest });
+    }
+    Ok(manifest)
+}
+
+/// Takes a snapshot's entries into an empty state.
+///
+/// # Errors
+/// Where a file is missing or damaged, or the state refuses an entry; the state is then of no use.
+pub fn restore(store: &dyn SnapshotStore, manifest: &Manifest, state: &mut dyn SnapshotState) -> Result<(), Unusable> {
+    let mut gone = BTreeSet::new();
+    for file in manifest.files() {
+        let bytes = read_file(store, file)?;
+        for entry in read_all(&bytes) {
+            let entry = entry.map_err(|error| Unusable::File { name: file.name.clone(), error })?;
+            if entry.is_expired(&manifest.floors) || !gone.is_empty() && gone.contains(&entry.place()) {
+                continue;
+            }
+            match entry.value {
+                None => {
+                    gone.insert(entry.place());
+                }
+                Some(value) => state
+                    .restore(entry.section, entry.key, value)
+                    .map_err(|error| Unusable::Entry { name: file.name.clone(), error })?,
+            }
+        }
+    }
+    state.restored().map_err(Unusable::Entries)
+}
+
+fn read_file(store: &dyn SnapshotStore, file: &FileRef) -> Result<Vec<u8>, Unusable> {
+    let bytes = store.get(&file.name).map_err(Unusable::Store)?;
+    let sum = checksum(&bytes);
+    if bytes.len() as u64 != file.bytes || format!("{sum:032x}") != file.checksum {
+        let error = FileError::Changed {
+            bytes: bytes.len() as u64,
+            checksum: sum,
+            expected_bytes: file.bytes,
+            expected_checksum: file.checksum.clone(),
+        };
+        return Err(Unusable::File { name: file.name.clone(), error });
+    }
+    Ok(bytes)
+}
