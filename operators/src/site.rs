@@ -15,6 +15,8 @@ use crate::churn::ChurnSettings;
 use crate::clv::ClvSettings;
 use crate::customer::SiteDays;
 
+mod codec;
+
 /// Consent policies kept per site; the oldest goes when there are more.
 const POLICIES_KEPT: usize = 16;
 /// Sites configured at most; each is one entry of a few hundred bytes.
@@ -198,6 +200,8 @@ struct Policy {
 #[derive(Debug, Clone, Default)]
 struct Timeline {
     config: SiteConfig,
+    /// What `config` was read from: a snapshot keeps it.
+    body: Box<str>,
     /// Sorted by (effective_at, number).
     policies: Vec<Policy>,
 }
@@ -232,6 +236,7 @@ impl Sites {
             timeline.policies.remove(0);
         }
         timeline.config = config;
+        timeline.body = body.into();
         Ok(())
     }
 

@@ -38,7 +38,7 @@ pub use ledger::{Ledger, may_revise};
 pub use model::Model;
 pub use outputs::{Owner, emit_difference, emit_order_changes, emit_touch_changes};
 pub use touch::{Touch, TouchKind, offline_touch_id, order_key};
-pub use touches::{Damaged, Touches};
+pub use touches::Touches;
 
 use crate::site::SiteConfig;
 

@@ -6,15 +6,9 @@ use millstream_schemas::OrderFact;
 
 use super::Rules;
 use super::touch::{Touch, offline_touch_id, order_key};
+use crate::core::StateError;
 use crate::core::limits::{BUYER_RETENTION_MS, SLACK_MS, TOUCHES_BYTES_PER_SOURCE};
 use crate::sessions::Session;
-
-/// Bytes that are no touches.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the touches are damaged: they cannot be read to their end, are out of order or more than {TOUCHES_BYTES_PER_SOURCE} bytes"
-)]
-pub struct Damaged;
 
 /// Touches in the order of their times and ids, one after the other. Shared with the undo log: a copy costs a counter.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -60,11 +54,16 @@ impl Touches {
     }
 
     /// Reads an encoding.
-    pub fn from_bytes(bytes: &[u8]) -> Result<Self, Damaged> {
+    ///
+    /// # Errors
+    /// Where it cannot be read to its end, is out of order or too long.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, StateError> {
         let mut iter = Iter::new(bytes);
         let in_order = iter.by_ref().map(|touch| touch.place()).is_sorted();
         if !iter.rest.is_empty() || !in_order || bytes.len() > TOUCHES_BYTES_PER_SOURCE {
-            return Err(Damaged);
+            return Err(StateError::impossible(format!(
+                "touches that cannot be read to their end, are out of order or more than {TOUCHES_BYTES_PER_SOURCE} bytes"
+            )));
         }
         Ok(Self((!bytes.is_empty()).then(|| Arc::from(bytes))))
     }

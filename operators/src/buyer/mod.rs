@@ -15,6 +15,7 @@
 
 pub mod apply;
 pub mod changed;
+pub mod codec;
 pub mod fold;
 mod matching;
 pub mod outputs;

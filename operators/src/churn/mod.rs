@@ -16,6 +16,7 @@
 //! State: [`state`]. Computation: [`figures`](mod@figures). Facts: [`on_fact`](mod@on_fact). Timers: [`on_timer`](mod@on_timer).
 //! Records: [`outputs`].
 
+pub mod codec;
 pub mod figures;
 pub mod on_fact;
 pub mod on_timer;

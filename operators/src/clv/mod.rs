@@ -19,6 +19,7 @@
 //! State: [`state`]. Computation: [`figures`](mod@figures), [`realised`], [`predicted`]. Facts: [`on_fact`](mod@on_fact). Timers:
 //! [`on_timer`](mod@on_timer), [`next_day`]. Records: [`outputs`].
 
+pub mod codec;
 pub mod figures;
 pub mod next_day;
 pub mod on_fact;

@@ -61,6 +61,11 @@ impl Timers {
         self.done.push(Done::Added(timer(due_ms, key)));
     }
 
+    /// Sets a timer that a snapshot's state had; it cannot be taken back.
+    pub fn restore(&mut self, due_ms: i64, key: u128) {
+        self.insert(timer(due_ms, key));
+    }
+
     /// Takes the first timer that is due strictly before `watermark_ms`: at the watermark itself events may still come. In the order
     /// of (due time, key).
     pub fn pop_before(&mut self, watermark_ms: i64) -> Option<(i64, u128)> {

@@ -57,7 +57,8 @@ impl<K: Copy, V> Tracking<K, V> {
         for place in self.first.drain(..) {
             let Some((key, old)) = saved.get_mut(place as usize) else { continue };
             self.changed.push(*key);
-            if let Some(writing) = &mut self.writing {
+            // Once all is written, nobody waits for old values any more.
+            if let Some(writing) = self.writing.as_mut().filter(|writing| writing.done < writing.keys.len()) {
                 writing.old.push((*key, old.take().map(S::restore)));
             }
         }

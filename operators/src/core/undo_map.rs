@@ -251,6 +251,20 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
         }
     }
 
+    /// As [`UndoMap::restore`], with a value that may be unreadable.
+    ///
+    /// # Errors
+    /// What `value` says.
+    pub fn try_restore<E>(&mut self, key: K, value: impl FnOnce() -> Result<V, E>) -> Result<bool, E> {
+        match self.slots.entry(key) {
+            Entry::Occupied(_) => Ok(false),
+            Entry::Vacant(vacant) => {
+                vacant.insert(Slot { touched_in_epoch: NEVER, value: value()? });
+                Ok(true)
+            }
+        }
+    }
+
     /// All entries, in no order: for what is made of all of them whatever their order, after a restore. Nothing that is written may
     /// depend on it.
     pub fn unordered(&self) -> impl Iterator<Item = (K, &V)> {

@@ -1,5 +1,7 @@
 //! A task's watermark: the minimum over its upstreams.
 
+use super::encoding::{StateError, StateReader, write, write_list};
+
 /// Why an announcement was refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum WatermarkError {
@@ -31,8 +33,19 @@ pub struct WatermarkGate {
 /// What a watermark is called before all upstreams have announced: the epoch, in records.
 pub const UNKNOWN_MS: i64 = i64::MIN;
 
+/// A watermark for people: UTC.
+pub fn text(watermark_ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(watermark_ms) {
+        Ok(time) if watermark_ms != UNKNOWN_MS => time.to_string(),
+        _ => "unknown".to_owned(),
+    }
+}
+
 /// Upstreams at most: partitions of a topic.
 const UPSTREAMS_MAX: i32 = 65_536;
+
+/// Version of the encoding.
+const VERSION: u8 = 1;
 
 impl WatermarkGate {
     /// Nothing announced.
@@ -59,6 +72,23 @@ impl WatermarkGate {
             *announced = time_ms.max(*announced);
         }
         Ok(())
+    }
+
+    /// Appends what was announced, for a snapshot. Nothing may be open that could be undone.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        write_list(out, &self.state.announced_ms, |out, time_ms| write::long(out, *time_ms));
+    }
+
+    /// Reads what [`WatermarkGate::encode`] wrote, in this version of it or an older one.
+    ///
+    /// # Errors
+    /// Where it is damaged or of an unknown version.
+    pub fn decode(value: &[u8]) -> Result<Self, StateError> {
+        let (_, mut reader) = StateReader::versioned(value, VERSION)?;
+        let announced_ms = reader.list("upstreams", UPSTREAMS_MAX as usize, StateReader::long)?;
+        reader.finish()?;
+        Ok(Self { state: State { announced_ms }, saved: None })
     }
 
     /// The minimum over all upstreams, milliseconds UTC; [`UNKNOWN_MS`] until all have announced.
@@ -97,6 +127,22 @@ mod tests {
         assert_eq!(gate.current_ms(), 60);
         gate.undo();
         assert_eq!(gate.current_ms(), 50);
+    }
+
+    #[test]
+    fn what_was_announced_is_read_back() {
+        let mut gate = WatermarkGate::new();
+        for announced in 0..3 {
+            let mut bytes = Vec::new();
+            gate.encode(&mut bytes);
+            let mut read = WatermarkGate::decode(&bytes).unwrap();
+            assert_eq!((read.current_ms(), &read.state.announced_ms), (gate.current_ms(), &gate.state.announced_ms));
+            read.undo();
+            assert_eq!(read.current_ms(), gate.current_ms(), "there is nothing to take back");
+            gate.announce(announced % 2, 2, 50 + i64::from(announced)).unwrap();
+            gate.commit();
+        }
+        assert!(WatermarkGate::decode(&[1]).is_err() && WatermarkGate::decode(&[9, 0]).is_err());
     }
 
     #[test]

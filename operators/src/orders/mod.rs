@@ -15,13 +15,15 @@
 //! An order can be revised for 400 days after its purchase, by the watermark; then its state goes and its rows stay. The revision's
 //! high bits are 0: an order never changes its partition. Needs the purpose *necessary*.
 //!
-//! State: [`state`]. Entries: [`on_entry`]. Timers: [`on_timer`]. Whose an order is: [`combine`]. Records: [`outputs`].
+//! State: [`state`]. Entries: [`on_entry`]. Timers: [`on_timer`]. Whose an order is: [`combine`]. Records: [`outputs`]. Snapshots:
+//! [`snapshot`].
 
 pub mod combine;
 pub mod facts;
 pub mod on_entry;
 pub mod on_timer;
 pub mod outputs;
+pub mod snapshot;
 pub mod state;
 
 #[cfg(test)]

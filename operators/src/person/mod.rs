@@ -14,7 +14,7 @@
 //! neither touches nor copies it. Orders' partitions tell of it ([`on_fact`]).
 //!
 //! State: [`state`]. Events: [`on_event`]. Markers and hand-overs: [`on_moved`], with the encoding in [`codec`]. Timers:
-//! [`on_timer`]. Combination and records: those of the operators inside.
+//! [`on_timer`]. Snapshots: [`snapshot`]. Combination and records: those of the operators inside.
 
 pub mod codec;
 pub mod on_event;
@@ -23,6 +23,7 @@ pub mod on_moved;
 pub mod on_timer;
 pub mod people;
 pub mod saved;
+pub mod snapshot;
 pub mod state;
 pub mod trade;
 pub mod warm;

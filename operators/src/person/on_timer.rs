@@ -15,13 +15,17 @@ use crate::sessions::{self, List};
 impl People {
     /// Fires what was due before `cx.watermark_ms`, at most `most` timers. Records are computed as of their due times. Returns
     /// whether more may be due.
+    ///
+    /// A timer that was superseded, or whose person has gone, fires for nothing and does not count: whether it is still there depends
+    /// on whether the state was restored from a snapshot, which knows only of those that count.
     pub fn on_watermark(&mut self, most: usize, env: Env<'_>, cx: &Context<'_>, sink: &mut impl Sink) -> bool {
-        for _ in 0..most {
+        let mut left = most;
+        while left > 0 {
             let Some((due_ms, id)) = self.timers.pop_before(cx.watermark_ms) else { return false };
-            // One that was superseded, or whose person has gone, fires for nothing.
             if self.entries.get(id).is_some_and(|person| person.armed_ms == due_ms) {
                 let cx = Context { event_time_ms: due_ms, source_event: "", ..*cx };
                 self.fire(id, env, &cx, sink);
+                left -= 1;
             }
         }
         true

@@ -33,7 +33,7 @@ pub struct People {
     /// Bytes waiting for hand-overs, now and as of the last commit.
     pub(super) held_bytes: usize,
     held_bytes_committed: usize,
-    names: Vec<Arc<str>>,
+    pub(super) names: Vec<Arc<str>>,
 }
 
 impl People {
@@ -55,6 +55,11 @@ impl People {
     /// Whether nobody is held.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// Bytes of the records that wait for hand-overs.
+    pub fn held_bytes(&self) -> usize {
+        self.held_bytes
     }
 
     /// Number of entries saved for undo.
@@ -116,7 +121,7 @@ impl People {
 }
 
 /// The name of a site, shared.
-fn name(names: &mut Vec<Arc<str>>, site: &str) -> Arc<str> {
+pub(super) fn name(names: &mut Vec<Arc<str>>, site: &str) -> Arc<str> {
     if let Some(name) = names.iter().find(|name| &***name == site) {
         return name.clone();
     }

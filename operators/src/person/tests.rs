@@ -7,12 +7,12 @@ use millstream_schemas::{Event, Id};
 use millstream_scoring::Heuristic;
 use proptest::prelude::*;
 
-use super::codec::{STATE_BYTES_MAX, StateError, VERSION, decode, encode};
+use super::codec::{STATE_BYTES_MAX, VERSION, decode, encode};
 use super::*;
-use crate::core::EventKind;
 use crate::core::limits::{
     HELD_BYTES_PER_SOURCE, ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON, VISITS_RETENTION_MS,
 };
+use crate::core::{EventKind, StateError};
 use crate::sessions::{Changes, Rules};
 use crate::site::Sites;
 use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, context, events};
@@ -59,7 +59,7 @@ proptest! {
 
 #[test]
 fn an_unknown_version_is_refused_and_an_empty_state_is_not() {
-    assert!(matches!(decode(SOURCE, VERSION + 1, &[0]), Err(StateError::Version(_))));
+    assert!(matches!(decode(SOURCE, VERSION + 1, &[0]), Err(StateError::Version { .. })));
     assert!(decode(SOURCE, VERSION + 1, &[]).unwrap().is_empty());
     let mut huge = Vec::new();
     millstream_schemas::avro::write::long(&mut huge, i64::MAX);
@@ -216,6 +216,36 @@ fn so_many_timers_fire_at_once_and_the_rest_in_the_same_order() {
     assert_eq!(closed, [8, 16, 20]);
     assert!(!all.people.on_watermark(100, Env { sites: &all.sites, scorer: &Heuristic }, &cx, &mut all.out));
     assert_eq!(house.out.rows, all.out.rows);
+}
+
+#[test]
+fn timers_that_fire_for_nothing_do_not_count() {
+    let mut house = House::new();
+    for n in 0..20u128 {
+        let told = view(&format!("{n:02}"), n as i64);
+        house.event(&Event { source: Some(Id(n)), person: Some(Id(n)), ..told.event() });
+    }
+    // The first ten are gone when their timers fire.
+    for n in 0..10 {
+        let moved = millstream_schemas::SourceMoved {
+            site: "shop",
+            source: Id(n),
+            from_person: Id(n),
+            to_person: PERSON,
+            ..Default::default()
+        };
+        let env = Env { sites: &house.sites, scorer: &Heuristic };
+        let cx = context(90, i64::MIN, 0, "");
+        house.people.on_moved_away(Incoming { record: &moved, body: b"marker" }, env, &cx, &mut house.out);
+    }
+    assert_eq!(house.people.len(), 10);
+    let before = house.out.rows.len();
+    let cx = context(99, 600 * MINUTE_MS, 600 * MINUTE_MS, "");
+    let env = Env { sites: &house.sites, scorer: &Heuristic };
+    assert!(house.people.on_watermark(8, env, &cx, &mut house.out));
+    let closed = house.out.rows[before..].iter().filter(|row| row.topic == "sessions").count();
+    assert_eq!(closed, 8, "as many as if nobody had gone");
+    assert!(!house.people.on_watermark(8, env, &cx, &mut house.out));
 }
 
 #[test]

@@ -1,8 +1,7 @@
 //! The encoding of what a score is made of, on its way to another partition or into a snapshot: Avro's primitives in a fixed order.
 
-use millstream_schemas::avro::{DecodeErrorKind, Reader, write};
-
 use super::Activity;
+use crate::core::encoding::{StateError, StateReader, write};
 
 /// Appends an activity.
 pub fn write(out: &mut Vec<u8>, activity: &Activity) {
@@ -34,28 +33,24 @@ pub fn write(out: &mut Vec<u8>, activity: &Activity) {
 ///
 /// # Errors
 /// Where it is damaged.
-pub fn read(reader: &mut Reader<'_>) -> Result<Activity, DecodeErrorKind> {
+pub fn read(reader: &mut StateReader<'_>) -> Result<Activity, StateError> {
     Ok(Activity {
         first_ms: reader.long()?,
         last_ms: reader.long()?,
-        products: u64::from_le_bytes(reader.bytes()?.try_into().map_err(|_| DecodeErrorKind::InvalidId)?),
-        orders: small(reader)?,
-        events: small(reader)?,
-        page_views: small(reader)?,
-        product_views: small(reader)?,
-        list_views: small(reader)?,
-        searches: small(reader)?,
-        cart_adds: small(reader)?,
-        cart_removes: small(reader)?,
-        checkout_steps: small(reader)?,
-        channels: small(reader)?,
-        devices: small(reader)?,
-        funnel_depth: small(reader)?,
-        consent: small(reader)?,
+        products: reader.hash()?,
+        orders: reader.small()?,
+        events: reader.small()?,
+        page_views: reader.small()?,
+        product_views: reader.small()?,
+        list_views: reader.small()?,
+        searches: reader.small()?,
+        cart_adds: reader.small()?,
+        cart_removes: reader.small()?,
+        checkout_steps: reader.small()?,
+        channels: reader.small()?,
+        devices: reader.small()?,
+        funnel_depth: reader.small()?,
+        consent: reader.small()?,
         is_bot: reader.bool()?,
     })
-}
-
-fn small<T: TryFrom<i64>>(reader: &mut Reader<'_>) -> Result<T, DecodeErrorKind> {
-    T::try_from(reader.long()?).map_err(|_| DecodeErrorKind::IntegerOverflow)
 }

@@ -22,6 +22,7 @@
 
 pub mod campaign;
 pub mod changes;
+pub mod codec;
 pub mod combine;
 pub mod on_event;
 pub mod on_timer;

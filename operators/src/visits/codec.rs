@@ -1,8 +1,7 @@
-//! The encoding of a summary on its way to another partition: part of the source's state.
-
-use millstream_schemas::avro::{DecodeErrorKind, Reader, write};
+//! The encoding of a summary, on its way to another partition and in snapshots: part of the source's state.
 
 use super::Visits;
+use crate::core::encoding::{StateError, StateReader, write};
 
 impl Visits {
     /// Appends it.
@@ -30,8 +29,11 @@ impl Visits {
     }
 
     /// Reads what [`Visits::encode`] wrote.
-    pub fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeErrorKind> {
-        let sessions = read(reader)?;
+    ///
+    /// # Errors
+    /// Where it is damaged.
+    pub fn decode(reader: &mut StateReader<'_>) -> Result<Self, StateError> {
+        let sessions = reader.small()?;
         if sessions == 0 {
             return Ok(Self::default());
         }
@@ -40,23 +42,18 @@ impl Visits {
             sessions,
             first_seen_ms,
             last_seen_ms,
-            page_views: read(reader)?,
-            engaged_ms: read(reader)?,
-            engagement_hundredths: read(reader)?,
-            country_s: read(reader)?,
-            last_scored: read(reader)?,
-            last_scored_order: read(reader)?,
-            scored_sessions: read(reader)?,
-            scored_orders: read(reader)?,
-            country: reader.bytes()?.try_into().map_err(|_| DecodeErrorKind::InvalidId)?,
+            page_views: reader.small()?,
+            engaged_ms: reader.small()?,
+            engagement_hundredths: reader.small()?,
+            country_s: reader.small()?,
+            last_scored: reader.small()?,
+            last_scored_order: reader.small()?,
+            scored_sessions: reader.small()?,
+            scored_orders: reader.small()?,
+            country: reader.array()?,
             ..Self::default()
         };
-        [visits.first_channel, visits.last_channel, visits.last_device_class, visits.consent] =
-            reader.bytes()?.try_into().map_err(|_| DecodeErrorKind::InvalidId)?;
+        [visits.first_channel, visits.last_channel, visits.last_device_class, visits.consent] = reader.array()?;
         Ok(visits)
     }
-}
-
-fn read<T: TryFrom<i64>>(reader: &mut Reader<'_>) -> Result<T, DecodeErrorKind> {
-    T::try_from(reader.long()?).map_err(|_| DecodeErrorKind::IntegerOverflow)
 }

@@ -14,6 +14,10 @@ use hashbrown::HashTable;
 use hashbrown::hash_table::Entry;
 use millstream_operators::core::undo_map::IdHasher;
 
+use marks::Marks;
+
+mod marks;
+
 /// What an id costs, on average: 20 bytes in a table between half and seven eighths full, one control byte, 16 bytes in its bucket.
 pub const BYTES_PER_ID: usize = 48;
 /// Buckets a horizon is cut into: ids live up to 1/24 longer than the horizon.
@@ -29,7 +33,7 @@ struct Seen {
 }
 
 #[derive(Debug)]
-struct Bucket {
+pub(super) struct Bucket {
     number: u32,
     ids: Vec<u128>,
 }
@@ -39,6 +43,8 @@ struct Bucket {
 struct Position {
     horizon_ms: i64,
     newest: u32,
+    /// The oldest bucket whose ids count. It never goes back, also where the horizon is widened: what has expired may be freed already.
+    oldest: u32,
     live: usize,
     /// Buckets at the front that have expired but still hold memory.
     expired: usize,
@@ -58,13 +64,15 @@ pub struct Dedup {
     committed: Position,
     /// The ids inserted since the last commit, with the bucket each was in before.
     inserted: Vec<(u128, Option<u32>)>,
+    /// What of it the snapshots have.
+    marks: Marks,
 }
 
 impl Dedup {
     /// Nothing seen. `horizon_ms` is the least time ids are kept; `budget_bytes` bounds them.
     pub fn new(horizon_ms: i64, budget_bytes: usize) -> Self {
         let horizon_ms = horizon_ms.max(1);
-        let now = Position { horizon_ms, newest: 0, live: 0, expired: 0 };
+        let now = Position { horizon_ms, newest: 0, oldest: 0, live: 0, expired: 0 };
         Self {
             width_ms: (horizon_ms / BUCKETS_PER_HORIZON).max(1_000),
             budget_bytes,
@@ -74,6 +82,7 @@ impl Dedup {
             now,
             committed: now,
             inserted: Vec::new(),
+            marks: Marks::default(),
         }
     }
 
@@ -89,7 +98,10 @@ impl Dedup {
             return;
         }
         self.now.newest = bucket;
-        let oldest = self.oldest_live();
+        // One more than the horizon needs, because an id may have come at its bucket's very end.
+        let kept = u32::try_from(self.now.horizon_ms / self.width_ms + 1).unwrap_or(u32::MAX);
+        self.now.oldest = self.now.oldest.max(bucket.saturating_sub(kept));
+        let oldest = self.now.oldest;
         while let Some(front) = self.buckets.get(self.now.expired).filter(|front| front.number < oldest) {
             self.now.live -= front.ids.len();
             self.now.expired += 1;
@@ -98,7 +110,7 @@ impl Dedup {
 
     /// Remembers an id; `false` if it was seen within the horizon.
     pub fn insert(&mut self, id: u128) -> bool {
-        let (oldest, newest) = (self.oldest_live(), self.now.newest);
+        let (oldest, newest) = (self.now.oldest, self.now.newest);
         let words = words(id);
         let before = match self.table.entry(hash(id), |seen| seen.id == words, |seen| hash(id_of(seen.id))) {
             Entry::Occupied(mut occupied) => {
@@ -145,6 +157,9 @@ impl Dedup {
         while self.now.expired > 0 && left > 0 {
             let Some(front) = self.buckets.front() else { break };
             let number = front.number;
+            if self.marks.needs(number) {
+                break;
+            }
             let until = front.ids.len().min(self.freed_in_front + left);
             for &id in front.ids.get(self.freed_in_front..until).unwrap_or_default() {
                 let words = words(id);
@@ -186,12 +201,6 @@ impl Dedup {
             }
         }
         self.now = self.committed;
-    }
-
-    fn oldest_live(&self) -> u32 {
-        // One more than the horizon needs, because an id may have come at its bucket's very end.
-        let kept = self.now.horizon_ms / self.width_ms + 1;
-        self.now.newest.saturating_sub(u32::try_from(kept).unwrap_or(u32::MAX))
     }
 }
 

@@ -24,6 +24,13 @@ pub const OUT_LEDGER: u16 = 4;
 /// The stage's name.
 const STAGE: &str = "ingest";
 
+/// The version of what the stage makes of its input ([`StageFactory::logic_version`]). It rises with every change after which the same
+/// records give other outputs or another state: of parsing and validation, of the lists that tell channels, devices and bots, of
+/// identity and de-duplication. A snapshot's format may change without it, as long as the older one is read.
+///
+/// 1: the first.
+pub const LOGIC_VERSION: u32 = 1;
+
 /// What the stages of one process share; nothing in it can change an output.
 #[derive(Debug)]
 pub struct Shared {
@@ -81,6 +88,10 @@ impl StageFactory for IngestFactory {
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {
         Box::new(self.stage(partition))
+    }
+
+    fn logic_version(&self) -> u32 {
+        LOGIC_VERSION
     }
 
     fn tick(&self, now_ms: i64) -> Option<(u16, Vec<u8>)> {

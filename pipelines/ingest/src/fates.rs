@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use millstream_operators::core::encoding::{write, write_count};
+use millstream_operators::core::{StateError, StateReader};
 use millstream_runtime::FateCount;
 
 /// What can become of a record, and what is worth counting beside it.
@@ -59,6 +61,12 @@ impl Fate {
     }
 }
 
+/// Version of the encoding of [`Fates`].
+const VERSION: u8 = 1;
+
+/// More records than a partition will ever have: counts beyond it are damage.
+const COUNT_MAX: u64 = 1 << 48;
+
 /// Counts of fates. Small enough to be saved by copying.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Fates([u64; Fate::ALL.len()]);
@@ -81,6 +89,32 @@ impl Fates {
     pub fn by_name(&self) -> Vec<FateCount> {
         let finals = Fate::ALL.into_iter().filter(|fate| fate.is_final());
         finals.map(|fate| FateCount { name: fate.name(), records: self.get(fate) }).collect()
+    }
+
+    /// Appends them, for a snapshot.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        write_count(out, self.0.len());
+        // Below 2⁴⁸.
+        self.0.iter().for_each(|count| write::long(out, *count as i64));
+    }
+
+    /// Reads what [`Fates::encode`] wrote, in this version of it or an older one, which may know fewer fates.
+    ///
+    /// # Errors
+    /// Where it is damaged or of an unknown version.
+    pub fn decode(value: &[u8]) -> Result<Self, StateError> {
+        let (_, mut reader) = StateReader::versioned(value, VERSION)?;
+        let mut fates = Self::default();
+        let known = reader.count("fates", Fate::ALL.len())?;
+        for count in fates.0.iter_mut().take(known) {
+            *count = reader.small()?;
+            if *count > COUNT_MAX {
+                return Err(StateError::impossible(format!("{count} records of one fate")));
+            }
+        }
+        reader.finish()?;
+        Ok(fates)
     }
 
     /// Records in all: each has exactly one final fate.

@@ -18,7 +18,8 @@
 
 use std::borrow::Cow;
 
-use millstream_operators::core::UndoMap;
+use millstream_operators::core::encoding::write;
+use millstream_operators::core::{StateError, StateReader, UndoMap};
 use millstream_schemas::Id;
 
 /// The source of a device's `login`-th time between logins, from 0.
@@ -108,8 +109,9 @@ pub struct Assignment<'a> {
     pub refusal: Option<Refusal>,
 }
 
-#[derive(Debug, Clone, Default)]
-struct Entry {
+/// What is known of a device, or of a user without device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Entry {
     /// How many sources of the device ended before this one.
     login: u32,
     /// The user of the current source.
@@ -118,6 +120,36 @@ struct Entry {
     consent: Option<u8>,
     /// Whether an event of the current source has been seen.
     created: bool,
+}
+
+/// Version of the encoding of an [`Entry`].
+const VERSION: u8 = 1;
+
+impl Entry {
+    /// Appends it, for a snapshot.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        write::long(out, i64::from(self.login));
+        write::optional(out, self.user.as_deref(), write::str);
+        write::optional(out, self.consent, |out, bits| write::long(out, i64::from(bits)));
+        write::bool(out, self.created);
+    }
+
+    /// Reads what [`Entry::encode`] wrote, in this version of it or an older one.
+    ///
+    /// # Errors
+    /// Where it is damaged or of an unknown version.
+    pub fn decode(value: &[u8]) -> Result<Self, StateError> {
+        let (_, mut reader) = StateReader::versioned(value, VERSION)?;
+        let entry = Self {
+            login: reader.small()?,
+            user: reader.optional(StateReader::str)?.map(Box::from),
+            consent: reader.optional(StateReader::small)?,
+            created: reader.bool()?,
+        };
+        reader.finish()?;
+        Ok(entry)
+    }
 }
 
 /// What an entry costs, about: table slot, hash byte, load factor, and a user id of 16 bytes for every second one.
@@ -129,7 +161,7 @@ pub const BYTES_PER_ENTRY: usize = 96;
 /// bounded by [`Identities::over_budget`].
 #[derive(Debug)]
 pub struct Identities {
-    entries: UndoMap<u128, Entry>,
+    pub(crate) entries: UndoMap<u128, Entry>,
     max_entries: usize,
 }
 

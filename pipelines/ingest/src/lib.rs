@@ -12,7 +12,7 @@
 //! 7. [`identity`] decides whose it is; `emit` writes it to its person's partition, with the markers and entries that go along.
 //! 8. [`watermark`] announces how far time has come.
 //!
-//! Every record has one of the [`fates`]: none vanishes.
+//! Every record has one of the [`fates`]: none vanishes. What a snapshot keeps of the stage stands in `snapshot`.
 
 mod accept;
 pub mod classify;
@@ -29,6 +29,7 @@ mod missing_id;
 pub mod money;
 mod page;
 mod reject;
+mod snapshot;
 pub mod stage;
 pub mod watermark;
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
-use millstream_runtime::{Diversion, FateCount, Outputs, Stage};
+use millstream_runtime::{Diversion, FateCount, Outputs, SnapshotState, Stage};
 use millstream_schemas::input::{InputError, Reason};
 use millstream_schemas::{Collected, Control};
 use millstream_transports::RecordRef;
@@ -17,6 +17,7 @@ use crate::factory::Shared;
 use crate::fates::{Fate, Fates};
 use crate::identity::Identities;
 use crate::reject::{reject, whole};
+use crate::snapshot::Draft;
 use crate::watermark::Watermark;
 
 /// The symbol of records that an import wrote.
@@ -24,9 +25,9 @@ const IMPORT: &str = "import";
 
 /// State that is saved by copying.
 #[derive(Debug, Clone, Copy, Default)]
-struct Small {
-    watermark: Watermark,
-    fates: Fates,
+pub(crate) struct Small {
+    pub watermark: Watermark,
+    pub fates: Fates,
 }
 
 /// Ingest for one partition of `events.collected`.
@@ -34,12 +35,14 @@ struct Small {
 pub struct IngestStage {
     shared: Arc<Shared>,
     partition: u32,
-    sites: Sites,
-    dedup: Dedup,
-    identities: Identities,
+    pub(crate) sites: Sites,
+    pub(crate) dedup: Dedup,
+    pub(crate) identities: Identities,
     classifier: Classifier,
-    now: Small,
-    committed: Small,
+    pub(crate) now: Small,
+    pub(crate) committed: Small,
+    /// Small state on its way into a snapshot, or out of one.
+    pub(crate) draft: Draft,
 }
 
 impl IngestStage {
@@ -54,6 +57,7 @@ impl IngestStage {
             classifier: Classifier::new(),
             now: Small::default(),
             committed: Small::default(),
+            draft: Draft::default(),
             shared,
         }
     }
@@ -182,5 +186,9 @@ impl Stage for IngestStage {
 
     fn undo_bytes(&self) -> usize {
         self.dedup.undo_bytes() + self.identities.undo_bytes()
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn SnapshotState> {
+        Some(self)
     }
 }

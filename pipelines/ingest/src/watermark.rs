@@ -3,8 +3,14 @@
 //! The watermark is the running maximum of the input's time less a bound for what is still on its way. It fires timers downstream
 //! and never drops an event.
 
+use millstream_operators::core::encoding::write;
+use millstream_operators::core::{StateError, StateReader};
+
 /// Announced at most once per this much advance of the watermark.
 pub const ANNOUNCE_EVERY_MS: i64 = 250;
+
+/// Version of the encoding.
+const VERSION: u8 = 1;
 
 /// The watermark of one input partition. Small enough to be saved by copying.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +31,30 @@ impl Watermark {
     pub fn observe(&mut self, time_ms: i64, bound_ms: i64) {
         self.input_ms = self.input_ms.max(time_ms);
         self.time_ms = self.time_ms.max(time_ms.saturating_sub(bound_ms));
+    }
+
+    /// The watermark, milliseconds UTC; `i64::MIN` before the first record.
+    pub fn time_ms(&self) -> i64 {
+        self.time_ms
+    }
+
+    /// Appends it, for a snapshot.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        for time_ms in [self.input_ms, self.time_ms, self.announced_ms] {
+            write::long(out, time_ms);
+        }
+    }
+
+    /// Reads what [`Watermark::encode`] wrote, in this version of it or an older one.
+    ///
+    /// # Errors
+    /// Where it is damaged or of an unknown version.
+    pub fn decode(value: &[u8]) -> Result<Self, StateError> {
+        let (_, mut reader) = StateReader::versioned(value, VERSION)?;
+        let watermark = Self { input_ms: reader.long()?, time_ms: reader.long()?, announced_ms: reader.long()? };
+        reader.finish()?;
+        Ok(watermark)
     }
 
     /// The running maximum of the input's time, the epoch before the first record.

@@ -44,6 +44,13 @@ pub const OUT_LEDGER: u16 = 15;
 /// The stage's name.
 const STAGE: &str = "profile";
 
+/// The version of what the stage makes of its input ([`StageFactory::logic_version`]). It rises with every change after which the same
+/// records give other outputs or another state: of an operator, of what is sent to other partitions, of a scorer that is built in, of
+/// the time zone rules. A snapshot's format may change without it, as long as the older one is read.
+///
+/// 1: the first.
+pub const LOGIC_VERSION: u32 = 1;
+
 /// Makes profile stages.
 #[derive(Debug, Clone)]
 pub struct ProfileFactory {
@@ -104,5 +111,9 @@ impl StageFactory for ProfileFactory {
 
     fn make(&self, partition: u32) -> Box<dyn Stage> {
         Box::new(self.stage(partition))
+    }
+
+    fn logic_version(&self) -> u32 {
+        LOGIC_VERSION
     }
 }

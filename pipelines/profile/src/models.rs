@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
+use millstream_operators::core::encoding::{write, write_id};
+use millstream_operators::core::{StateError, StateReader};
 use millstream_schemas::Id;
 use millstream_schemas::input::Reason;
 use millstream_scoring::{ArtefactError, Heuristic, Model, Scorer, builtin, content_hash};
@@ -147,8 +149,27 @@ impl PromotionError {
     }
 }
 
+/// What a site was promoted to.
+#[derive(Clone)]
+enum Champion {
+    /// The fallback, by a promotion that takes another back.
+    Fallback,
+    /// A model.
+    Model {
+        /// Its name.
+        model: Box<str>,
+        /// Its artefact.
+        artefact: Id,
+        /// It, where the artefact could be loaded; why not, else. Then the task is blocked.
+        loaded: Result<Arc<Model>, Arc<str>>,
+    },
+}
+
 /// Champions by site; empty for every site that has none of its own.
-type Champions = Arc<BTreeMap<Box<str>, Arc<dyn Scorer>>>;
+type Champions = Arc<BTreeMap<Box<str>, Champion>>;
+
+/// Version of the encoding.
+const VERSION: u8 = 1;
 
 /// Who scores, now and as of the last commit.
 #[derive(Clone)]
@@ -157,13 +178,12 @@ pub struct Models {
     fallback: Arc<dyn Scorer>,
     now: Champions,
     committed: Champions,
-    blocked: Option<String>,
 }
 
 impl Models {
     /// Nothing has been promoted: `fallback` scores everything.
     pub fn new(store: Arc<dyn ArtefactStore>, fallback: Arc<dyn Scorer>) -> Self {
-        Self { store, fallback, now: Champions::default(), committed: Champions::default(), blocked: None }
+        Self { store, fallback, now: Champions::default(), committed: Champions::default() }
     }
 
     /// Who scores a site's sessions.
@@ -171,8 +191,11 @@ impl Models {
         if self.now.is_empty() {
             return &*self.fallback;
         }
-        let champion = self.now.get(site).or_else(|| self.now.get(""));
-        champion.map_or(&*self.fallback, |champion| &**champion)
+        match self.now.get(site).or_else(|| self.now.get("")) {
+            // One that is not loaded blocks: nobody asks.
+            Some(Champion::Model { loaded: Ok(model), .. }) => &**model,
+            _ => &*self.fallback,
+        }
     }
 
     /// Takes in the body of a promotion for `site` (empty for all).
@@ -183,45 +206,36 @@ impl Models {
         let named = || site.to_owned();
         let malformed = |detail: String| PromotionError::Malformed { site: named(), detail };
         let promotion: Promotion = serde_json::from_str(body).map_err(|error| malformed(error.to_string()))?;
-        let scorer: Arc<dyn Scorer> = match (promotion.role.as_str(), promotion.model == Heuristic.model()) {
-            ("fallback", true) => self.fallback.clone(),
+        let champion = match (promotion.role.as_str(), promotion.model == Heuristic.model()) {
+            ("fallback", true) => Champion::Fallback,
             ("champion", false) => {
                 let artefact = promotion.artefact.as_deref().unwrap_or_default();
                 let artefact = Id::from_hex(artefact.as_bytes()).ok_or_else(|| {
                     malformed(format!("artefact is {artefact:?}; the 32 hexadecimal digits of its hash were expected"))
                 })?;
-                match self.load(artefact) {
-                    Ok(loaded) => Arc::new(accept(site, artefact, &promotion.model, loaded)?),
-                    Err(why) => {
-                        self.blocked = Some(format!(
-                            "the log promotes model {} with artefact {artefact}, which cannot be loaded: {why}",
-                            promotion.model
-                        ));
-                        return Ok(());
-                    }
-                }
+                let loaded = match load(&*self.store, artefact) {
+                    Ok(loaded) => Ok(Arc::new(accept(site, artefact, &promotion.model, loaded)?)),
+                    Err(why) => Err(why.into()),
+                };
+                Champion::Model { model: promotion.model.into(), artefact, loaded }
             }
             _ => return Err(PromotionError::Role { site: named(), role: promotion.role }),
         };
         if self.now.len() >= SITES_MAX && !self.now.contains_key(site) {
             return Err(PromotionError::TooMany { site: named() });
         }
-        Arc::make_mut(&mut self.now).insert(Box::from(site), scorer);
+        Arc::make_mut(&mut self.now).insert(Box::from(site), champion);
         Ok(())
     }
 
-    fn load(&self, artefact: Id) -> Result<Result<Model, ArtefactError>, String> {
-        let bytes = self.store.load(artefact)?;
-        let found = Id(content_hash(&bytes));
-        if found != artefact {
-            return Err(format!("what is kept under that name has the hash {found}: it was changed; restore it"));
-        }
-        Ok(Model::load(&bytes))
-    }
-
-    /// Why no more input can be taken, if so.
+    /// Why no more input can be taken, if so: something was promoted whose artefact cannot be had.
     pub fn blocked(&self) -> Option<String> {
-        self.blocked.clone()
+        self.now.values().find_map(|champion| match champion {
+            Champion::Model { model, artefact, loaded: Err(why) } => {
+                Some(format!("the log promotes model {model} with artefact {artefact}, which cannot be loaded: {why}"))
+            }
+            _ => None,
+        })
     }
 
     /// Makes the changes since the last commit permanent.
@@ -229,11 +243,93 @@ impl Models {
         self.committed = self.now.clone();
     }
 
-    /// Takes back the changes since the last commit. What blocked is read again.
+    /// Takes back the changes since the last commit. What blocked is tried again.
     pub fn undo(&mut self) {
         self.now = self.committed.clone();
-        self.blocked = None;
+        self.load_missing();
     }
+
+    fn load_missing(&mut self) {
+        if self.blocked().is_none() {
+            return;
+        }
+        for (site, champion) in Arc::make_mut(&mut self.now) {
+            let Champion::Model { model, artefact, loaded } = champion else { continue };
+            if loaded.is_err() {
+                // It was accepted once. Where this program refuses it, going on without it would be another logic.
+                *loaded = load(&*self.store, *artefact).map_err(Arc::from).and_then(|found| {
+                    accept(site, *artefact, model, found).map(Arc::new).map_err(|error| error.to_string().into())
+                });
+            }
+        }
+        self.committed = self.now.clone();
+    }
+
+    /// Appends what was promoted where, for a snapshot. Nothing may be open that could be undone.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.push(VERSION);
+        write::long(out, self.now.len() as i64);
+        for (site, champion) in &*self.now {
+            write::str(out, site);
+            let promoted = match champion {
+                Champion::Fallback => None,
+                Champion::Model { model, artefact, .. } => Some((model, *artefact)),
+            };
+            write::optional(out, promoted, |out, (model, artefact)| {
+                write::str(out, model);
+                write_id(out, artefact);
+            });
+        }
+    }
+
+    /// Takes in what [`Models::encode`] wrote, in this version of it or an older one, and loads the artefacts. One that cannot be had
+    /// blocks ([`Models::blocked`]); it is never replaced by another scorer.
+    ///
+    /// # Errors
+    /// Where the encoding is damaged or of an unknown version.
+    pub fn restore(&mut self, value: &[u8]) -> Result<(), StateError> {
+        let (_, mut reader) = StateReader::versioned(value, VERSION)?;
+        let mut champions = BTreeMap::new();
+        for _ in 0..reader.count("sites with a model of their own", SITES_MAX)? {
+            let site = Box::from(reader.str()?);
+            let promoted = reader.optional(|reader| Ok((Box::from(reader.str()?), reader.id()?)))?;
+            let champion = match promoted {
+                None => Champion::Fallback,
+                Some((model, artefact)) => Champion::Model { model, artefact, loaded: Err("not loaded yet".into()) },
+            };
+            champions.insert(site, champion);
+        }
+        reader.finish()?;
+        self.committed = Arc::new(champions);
+        self.undo();
+        Ok(())
+    }
+
+    /// What scores where, for people; sites that score as all others do are not named.
+    pub fn about(&self) -> String {
+        let names = self.now.iter().map(|(site, champion)| {
+            let site = if site.is_empty() { "all" } else { site };
+            match champion {
+                Champion::Fallback => format!("{site}: {}", self.fallback.model()),
+                Champion::Model { artefact, loaded: Ok(model), .. } => {
+                    format!("{site}: {} {} ({artefact})", model.model(), model.version())
+                }
+                Champion::Model { model, artefact, .. } => format!("{site}: {model} ({artefact})"),
+            }
+        });
+        // Some, where there are many sites.
+        let names: Vec<String> = names.take(20).collect();
+        if names.is_empty() { format!("all: {}", self.fallback.model()) } else { names.join(", ") }
+    }
+}
+
+fn load(store: &dyn ArtefactStore, artefact: Id) -> Result<Result<Model, ArtefactError>, String> {
+    let bytes = store.load(artefact)?;
+    let found = Id(content_hash(&bytes));
+    if found != artefact {
+        return Err(format!("what is kept under that name has the hash {found}: it was changed; restore it"));
+    }
+    Ok(Model::load(&bytes))
 }
 
 fn accept(
@@ -253,7 +349,6 @@ fn accept(
 
 impl fmt::Debug for Models {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let champions = self.now.iter().map(|(site, scorer)| (site, scorer.model(), scorer.version()));
-        f.debug_struct("Models").field("champions", &champions.collect::<Vec<_>>()).finish_non_exhaustive()
+        f.debug_struct("Models").field("champions", &self.about()).finish_non_exhaustive()
     }
 }

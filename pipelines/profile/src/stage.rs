@@ -9,7 +9,7 @@ use millstream_operators::core::{Context, UndoMap};
 use millstream_operators::orders::Orders;
 use millstream_operators::person::{Env, Incoming, MemoryUse, People};
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
-use millstream_runtime::{Diversion, FateCount, Outputs, Stage};
+use millstream_runtime::{Diversion, FateCount, Outputs, SnapshotState, Stage};
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
     Control, DecodeError, Event, HandOver, Id, OrderEntry, OrderFact, SourceMoved, Watermark, by_id, frame,
@@ -20,32 +20,35 @@ use crate::config::ProfileConfig;
 use crate::factory::OUT_REJECTED;
 use crate::models::{MODEL_PROMOTION_KIND, Models, PromotionError};
 use crate::sink::{OutputSink, reject};
+use crate::snapshot::Small;
 
 /// The state machine of one partition of `events`.
 #[derive(Debug)]
 pub struct ProfileStage {
     config: Arc<ProfileConfig>,
     partition: u32,
-    people: People,
-    orders: Orders,
-    sites: Sites,
-    models: Models,
-    gate: WatermarkGate,
+    pub(crate) people: People,
+    pub(crate) orders: Orders,
+    pub(crate) sites: Sites,
+    pub(crate) models: Models,
+    pub(crate) gate: WatermarkGate,
     /// Whether timers may be due that the last announcement was not let fire, now and as of the last commit.
-    behind: bool,
-    behind_committed: bool,
+    pub(crate) behind: bool,
+    pub(crate) behind_committed: bool,
     /// What became of the records, now and as of the last commit.
-    fates: Fates,
-    fates_committed: Fates,
+    pub(crate) fates: Fates,
+    pub(crate) fates_committed: Fates,
     /// Numbers of control records taken in: one that was copied twice counts once. By site.
-    control_numbers: UndoMap<u128, i64>,
+    pub(crate) control_numbers: UndoMap<u128, i64>,
+    /// Small state on its way into a snapshot, or out of one.
+    pub(crate) small: Small,
 }
 
 /// What became of the records: each took effect, or has a dead letter.
-#[derive(Debug, Clone, Copy, Default)]
-struct Fates {
-    applied: u64,
-    rejected: u64,
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fates {
+    pub applied: u64,
+    pub rejected: u64,
 }
 
 /// What is wrong with a record.
@@ -80,6 +83,7 @@ impl ProfileStage {
             fates: Fates::default(),
             fates_committed: Fates::default(),
             control_numbers: UndoMap::new(),
+            small: Small::default(),
         }
     }
 
@@ -303,6 +307,10 @@ impl Stage for ProfileStage {
     fn undo_bytes(&self) -> usize {
         // Sessions are shared with the saved entries; what is copied is the entry and the one session that changed.
         (self.people.saved_len() + self.orders.saved_len()) * UNDO_BYTES_PER_ENTRY
+    }
+
+    fn snapshots(&mut self) -> Option<&mut dyn SnapshotState> {
+        Some(self)
     }
 }
 

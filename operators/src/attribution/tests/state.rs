@@ -3,7 +3,6 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::attribution::Damaged;
 use crate::attribution::touch::{TOUCH_BYTES, TOUCH_TEXT_BYTES};
 use crate::core::limits::clip;
 
@@ -85,7 +84,7 @@ proptest! {
         let mut touches = Touches::default();
         touches.add(&made.touch());
         let bytes = touches.as_bytes();
-        prop_assert_eq!(Touches::from_bytes(&bytes[..bytes.len() - cut]), Err(Damaged));
+        prop_assert!(Touches::from_bytes(&bytes[..bytes.len() - cut]).is_err());
     }
 }
 

@@ -41,8 +41,8 @@ enum Step {
 }
 
 #[derive(Debug, Clone)]
-struct Scenario {
-    partitions: u32,
+pub struct Scenario {
+    pub partitions: u32,
     /// Index into [`SETTINGS`].
     settings: usize,
     sources: Vec<Vec<Step>>,
@@ -54,12 +54,12 @@ struct Scenario {
 
 /// How the log is written and worked off.
 #[derive(Debug, Clone)]
-struct Schedule {
+pub struct Schedule {
     /// (partition, records of the epoch, aborted first) after each turn.
     epochs: Vec<(u32, usize, bool)>,
 }
 
-fn scenario() -> impl Strategy<Value = Scenario> {
+pub fn scenario() -> impl Strategy<Value = Scenario> {
     let step = prop_oneof![
         8 => (0..KINDS.len(), 0..40i64, 0..8i32, 0..3u8).prop_map(|(kind, minute, consent, order)| {
             Step::Event { kind, minute: minute * 10, consent: 1 | consent, order }
@@ -90,7 +90,7 @@ impl Scenario {
     }
 }
 
-fn schedule() -> impl Strategy<Value = Schedule> {
+pub fn schedule() -> impl Strategy<Value = Schedule> {
     prop::collection::vec((0..5u32, 0..6usize, any::<bool>()), 60).prop_map(|epochs| Schedule { epochs })
 }
 
@@ -196,7 +196,7 @@ fn write(world: &mut World, source: usize, at: usize, step: &Step, user: &mut Op
     }
 }
 
-fn run(scenario: &Scenario, schedule: Option<&Schedule>) -> World {
+pub fn run(scenario: &Scenario, schedule: Option<&Schedule>) -> World {
     let mut world = World::new(scenario.partitions);
     world.settings(SETTINGS[scenario.settings]);
     let mut users = vec![None; scenario.sources.len()];

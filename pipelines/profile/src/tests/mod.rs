@@ -4,4 +4,6 @@ mod convergence;
 mod data;
 mod promotions;
 mod records;
+mod snapshot_fixtures;
+mod snapshots;
 mod world;

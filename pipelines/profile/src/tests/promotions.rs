@@ -38,15 +38,15 @@ fn event(site: &str, number: usize) -> Vec<u8> {
     })
 }
 
-fn promotion(number: i64, site: &str, body: &str) -> Vec<u8> {
+pub fn promotion(number: i64, site: &str, body: &str) -> Vec<u8> {
     framed(&Control { number, kind: "model_promotion", site, effective_at: 0, body })
 }
 
-fn champion(artefact: u128) -> String {
+pub fn champion(artefact: u128) -> String {
     format!("{{\"model\":\"propensity\",\"artefact\":\"{artefact:032x}\",\"role\":\"champion\"}}")
 }
 
-const BACK: &str = "{\"model\":\"heuristic\",\"role\":\"fallback\"}";
+pub const BACK: &str = "{\"model\":\"heuristic\",\"role\":\"fallback\"}";
 
 fn inputs(values: impl IntoIterator<Item = Vec<u8>>) -> Vec<Input> {
     let number = |(offset, value)| Input { offset, key: Vec::new(), value };

@@ -30,6 +30,11 @@ impl Entries {
         Self { full_at_bytes: SLICE_BYTES, ..Self::default() }
     }
 
+    /// No entry; full after about `slice_bytes`.
+    pub(super) fn sliced(slice_bytes: usize) -> Self {
+        Self { full_at_bytes: slice_bytes, ..Self::default() }
+    }
+
     /// Adds an entry whose value `write` appends.
     pub fn push(&mut self, section: u8, key: u128, write: impl FnOnce(&mut Vec<u8>)) {
         let start = self.bytes.len();

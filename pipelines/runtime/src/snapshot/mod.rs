@@ -24,6 +24,7 @@ pub mod recovery;
 mod retention;
 pub mod state;
 pub mod store;
+pub mod testing;
 
 pub use entries::Entries;
 pub use folder::SnapshotFolder;
