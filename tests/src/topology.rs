@@ -85,6 +85,7 @@ impl Topology {
                 tick_after_ms: None,
                 max_poisoned: 0,
                 snapshots: None,
+                standbys: None,
             };
             let clock = Arc::new(CountingClock::default());
             self.workers.push(Worker::new(Arc::clone(&self.transport), stage, clock, config).unwrap());

@@ -59,6 +59,7 @@ pub fn worker(transport: &Arc<dyn Transport>, factory: Arc<dyn StageFactory>, na
         tick_after_ms: None,
         max_poisoned: 0,
         snapshots: None,
+        standbys: None,
     };
     Worker::new(Arc::clone(transport), factory, Arc::new(SystemClock::new()), config)
         .expect("the in-memory log takes members")

@@ -11,6 +11,7 @@ pub mod ledger;
 pub mod outputs;
 pub mod snapshot;
 pub mod stage;
+pub mod standby;
 mod task;
 pub mod worker;
 
@@ -19,4 +20,5 @@ pub use ledger::{FateCount, LedgerBook, LedgerEntry, OutputSum};
 pub use outputs::Outputs;
 pub use snapshot::{Entries, RestoreError, SnapshotFolder, SnapshotSettings, SnapshotState, SnapshotStore};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
+pub use standby::{StandbyKeeper, Standbys};
 pub use worker::{EpochLimits, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

@@ -160,6 +160,16 @@ impl Task {
         self.epoch_start
     }
 
+    /// Outputs below `committed` are downstream by now.
+    pub fn follow_to(&mut self, committed: u64) {
+        self.committed = self.committed.max(committed);
+    }
+
+    /// There is no record between the last one and `offset`.
+    pub fn skip_to(&mut self, offset: u64) {
+        self.next = self.next.max(offset);
+    }
+
     pub fn is_replaying(&self) -> bool {
         self.next < self.committed
     }

@@ -131,23 +131,11 @@ pub fn recover(
 ) -> Result<Recovered, RecoveryError> {
     // Claimed before looking: nobody else publishes from here on.
     let generation = owner::claim(store, task, who)?;
-    let mut names = store.list(&task.manifests())?;
-    names.sort_by_key(|name| std::cmp::Reverse(number_of(name)));
-    let number = names.iter().filter_map(|name| number_of(name)).max().unwrap_or(0);
-    let mut reasons = Vec::new();
-    for name in &names {
-        match use_snapshot(store, name, factory, position)? {
-            Ok((stage, manifest)) => {
-                let holding =
-                    Holding { generation, number, runs: manifest.runs.clone(), floors: manifest.floors.clone() };
-                return Ok(Recovered { stage, start: manifest.offset, holding, from: Some(manifest) });
-            }
-            Err(Unusable::Store(StoreError::Unavailable(why))) => return Err(StoreError::Unavailable(why).into()),
-            Err(why) => {
-                tracing::warn!(snapshot = name, %why, "a snapshot cannot be used; looking for an older one");
-                reasons.push(format!("{name}: {why}"));
-            }
-        }
+    let number = newest_number(store, task)?;
+    let (found, reasons) = newest_usable(store, task, factory, position)?;
+    if let Some((stage, manifest)) = found {
+        let holding = Holding { generation, number, runs: manifest.runs.clone(), floors: manifest.floors.clone() };
+        return Ok(Recovered { stage, start: manifest.offset, holding, from: Some(manifest) });
     }
     let Position { committed, earliest, .. } = *position;
     if earliest > 0 && committed > 0 {
@@ -160,6 +148,61 @@ pub fn recover(
     }
     let holding = Holding { generation, number, ..Holding::default() };
     Ok(Recovered { stage, start: earliest, holding, from: None })
+}
+
+/// Becomes the owner of a task's snapshots with a state that was kept warm. Its next snapshot builds on the newest one: what the state
+/// notes as changed is all that has changed since an older one.
+///
+/// # Errors
+/// Where the store does not answer.
+pub fn adopt(
+    store: &dyn SnapshotStore,
+    task: &TaskName,
+    who: &str,
+    factory: &Arc<dyn StageFactory>,
+    position: &Position,
+) -> Result<Option<Holding>, RecoveryError> {
+    let generation = owner::claim(store, task, who)?;
+    let number = newest_number(store, task)?;
+    let Some(name) = names_newest_first(store, task)?.into_iter().next() else { return Ok(None) };
+    Ok(match look(store, &name, factory, position) {
+        Ok(Manifest { runs, floors, .. }) => Some(Holding { generation, number, runs, floors }),
+        Err(_) => None,
+    })
+}
+
+fn names_newest_first(store: &dyn SnapshotStore, task: &TaskName) -> Result<Vec<String>, StoreError> {
+    let mut names = store.list(&task.manifests())?;
+    names.sort_by_key(|name| std::cmp::Reverse(number_of(name)));
+    Ok(names)
+}
+
+fn newest_number(store: &dyn SnapshotStore, task: &TaskName) -> Result<u64, StoreError> {
+    Ok(names_newest_first(store, task)?.iter().filter_map(|name| number_of(name)).max().unwrap_or(0))
+}
+
+/// The newest snapshot that can be used, restored, where there is one; and why not the newer ones.
+///
+/// # Errors
+/// Where the store does not answer, or the snapshot may not be used by this program.
+pub fn newest_usable(
+    store: &dyn SnapshotStore,
+    task: &TaskName,
+    factory: &Arc<dyn StageFactory>,
+    position: &Position,
+) -> Result<(Option<(Box<dyn Stage>, Manifest)>, Vec<String>), RecoveryError> {
+    let mut reasons = Vec::new();
+    for name in names_newest_first(store, task)? {
+        match use_snapshot(store, &name, factory, position)? {
+            Ok(used) => return Ok((Some(used), reasons)),
+            Err(Unusable::Store(StoreError::Unavailable(why))) => return Err(StoreError::Unavailable(why).into()),
+            Err(why) => {
+                tracing::warn!(snapshot = name, %why, "a snapshot cannot be used; looking for an older one");
+                reasons.push(format!("{name}: {why}"));
+            }
+        }
+    }
+    Ok((None, reasons))
 }
 
 type Used = Result<(Box<dyn Stage>, Manifest), Unusable>;

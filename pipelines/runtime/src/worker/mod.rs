@@ -28,6 +28,7 @@ use crate::outputs::Outputs;
 use crate::snapshot::background::Background;
 use crate::snapshot::{RecoveryError, SnapshotSettings};
 use crate::stage::StageFactory;
+use crate::standby::Standbys;
 use crate::task::Task;
 
 /// When an epoch ends although input is still waiting.
@@ -58,6 +59,8 @@ pub struct WorkerConfig {
     pub tick_after_ms: Option<u64>,
     /// Panics in a row on one partition after which it is stopped: a bad deploy is not a poison pill.
     pub max_poisoned: usize,
+    /// States that are kept warm in this process.
+    pub standbys: Option<Arc<Standbys>>,
     /// Snapshots of the tasks' state; `None`: state is rebuilt by replaying the whole input.
     pub snapshots: Option<SnapshotSettings>,
 }
@@ -174,6 +177,8 @@ pub struct WorkerStats {
     pub snapshot_slice_max_us: AtomicU64,
     /// Tasks restored from a snapshot.
     pub restored: AtomicU64,
+    /// Tasks taken over from a warm standby.
+    pub taken_warm: AtomicU64,
     /// How often all owned partitions were found read to their end, with everything committed. Two more than when you asked means
     /// that what was in the log when you asked has been processed.
     pub caught_up_checks: AtomicU64,

@@ -6,8 +6,9 @@ use millstream_transports::{Change, MemberConfig, TopicPartition, TransportError
 
 use super::snapshots::{Of, TaskSnapshots};
 use super::{Worker, WorkerError};
-use crate::snapshot::recovery::{Position, Recovered, RecoveryError, recover};
+use crate::snapshot::recovery::{Position, Recovered, RecoveryError, adopt, recover};
 use crate::snapshot::{SnapshotSettings, TaskName};
+use crate::standby::Kept;
 use crate::task::Task;
 
 impl Worker {
@@ -115,7 +116,12 @@ impl Worker {
         let topic_id = self.transport.topic_id(&topic).map_err(|source| self.transport_error(source))?;
         let position = Position { topic_id: topic_id.clone(), partition, committed, earliest };
         let began = self.clock.monotonic();
-        let recovered = recover(&*settings.store, &name, &self.config.instance_id, &self.factory, &position);
+        let who = &self.config.instance_id;
+        let kept = self.config.standbys.as_ref().and_then(|standbys| standbys.take(at, committed));
+        let recovered = match kept {
+            Some(kept) => self.take_warm(kept, settings, &name, &position),
+            None => recover(&*settings.store, &name, who, &self.factory, &position),
+        };
         let Recovered { mut stage, start, holding, from } = recovered.map_err(|error| match error {
             // As for a log that does not answer: everything is dropped, and tried again after a rest.
             RecoveryError::Store(error) => self.transport_error(TransportError::Unavailable(error.to_string())),
@@ -143,5 +149,22 @@ impl Worker {
             background.adopt(name, holding);
         }
         Ok((task, start))
+    }
+
+    fn take_warm(
+        &self,
+        kept: Kept,
+        settings: &SnapshotSettings,
+        name: &TaskName,
+        position: &Position,
+    ) -> Result<Recovered, RecoveryError> {
+        let who = &self.config.instance_id;
+        let Some(holding) = adopt(&*settings.store, name, who, &self.factory, position)? else {
+            return recover(&*settings.store, name, who, &self.factory, position);
+        };
+        let stage = self.factory.name();
+        tracing::info!(stage, partition = name.partition, offset = kept.next, "taken over from a warm standby");
+        self.stats.taken_warm.fetch_add(1, Ordering::Relaxed);
+        Ok(Recovered { stage: kept.stage, start: kept.next, holding, from: None })
     }
 }

@@ -204,6 +204,9 @@ impl Worker {
     /// Forgets a task: its partition is no longer ours.
     pub(super) fn drop_task(&mut self, at: TopicPartition) {
         let snapshots = self.tasks.remove(&at).and_then(|task| task.snapshots);
+        if let Some(standbys) = &self.config.standbys {
+            standbys.release(at);
+        }
         if let (Some(snapshots), Some(background)) = (snapshots, &mut self.background) {
             background.release(snapshots.name, snapshots.generation);
         }

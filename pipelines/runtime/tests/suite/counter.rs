@@ -186,6 +186,7 @@ pub fn config(instance: &str) -> WorkerConfig {
         tick_after_ms: None,
         max_poisoned: 10,
         snapshots: None,
+        standbys: None,
     }
 }
 

@@ -10,4 +10,5 @@ mod outputs;
 mod poison;
 mod snapshot_files;
 mod snapshots;
+mod standby;
 mod warm;
