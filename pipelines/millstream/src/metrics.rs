@@ -37,7 +37,7 @@ impl ProcessMetrics {
         Ok(Self {
             stage: gauge(
                 "millstream_stage",
-                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned; partitions restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
+                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned; partitions taken over from a warm standby, restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
                 &["stage", "what"],
             )?,
             fates: gauge("millstream_ingest_fates", "What became of collected records in this process", &["fate"])?,
@@ -75,7 +75,7 @@ impl ProcessMetrics {
     }
 
     fn refresh_stage(&self, name: &str, workers: &[Arc<WorkerStats>]) {
-        let counts: [Count; 13] = [
+        let counts: [Count; 14] = [
             ("processed", |stats| stats.processed.load(Ordering::Relaxed)),
             ("replayed", |stats| stats.replayed.load(Ordering::Relaxed)),
             ("produced", |stats| stats.produced.load(Ordering::Relaxed)),
@@ -85,6 +85,7 @@ impl ProcessMetrics {
             ("foreign_commits", |stats| stats.foreign_commits.load(Ordering::Relaxed)),
             ("state_keys", |stats| stats.state_keys.load(Ordering::Relaxed)),
             ("owned_partitions", |stats| stats.owned.load(Ordering::Relaxed)),
+            ("taken_warm", |stats| stats.taken_warm.load(Ordering::Relaxed)),
             ("restored", |stats| stats.restored.load(Ordering::Relaxed)),
             ("snapshots", |stats| stats.snapshots.load(Ordering::Relaxed)),
             ("snapshots_failed", |stats| stats.snapshots_failed.load(Ordering::Relaxed)),

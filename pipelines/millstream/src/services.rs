@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use millstream_runtime::{Clock, EpochLimits, StageFactory, Worker, WorkerConfig, WorkerStats};
+use millstream_runtime::{
+    Clock, EpochLimits, StageFactory, StandbyKeeper, Standbys, Worker, WorkerConfig, WorkerStats,
+};
 use millstream_transports::Transport;
 
 use crate::config::Config;
@@ -78,6 +80,17 @@ impl Services {
         clock: &Arc<dyn Clock>,
     ) -> Result<(), Failure> {
         let snapshots = snapshots::settings(config)?;
+        let standbys = snapshots.as_ref().filter(|_| config.snapshots.standby).map(|settings| {
+            let standbys = Arc::new(Standbys::new());
+            let (transport, factory) = (Arc::clone(transport), Arc::clone(&factory));
+            let (store, namespace) = (Arc::clone(&settings.store), config.namespace.clone());
+            let keeper = StandbyKeeper::new(transport, factory, store, namespace, Arc::clone(&standbys));
+            self.start(&format!("{}-standby", keeper.stage()), move |stop| {
+                keeper.run(stop);
+                Ok(())
+            });
+            standbys
+        });
         let name = factory.name();
         let mut workers = Vec::new();
         for index in 0..config.workers {
@@ -91,6 +104,7 @@ impl Services {
                     limits: EpochLimits { max_ms: config.epoch_max_ms, ..EpochLimits::default() },
                     tick_after_ms: config.live.then_some(TICK_AFTER_MS),
                     max_poisoned: MAX_POISONED,
+                    standbys: standbys.clone(),
                     snapshots: snapshots.clone(),
                 },
             )?;

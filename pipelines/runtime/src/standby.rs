@@ -107,6 +107,11 @@ impl StandbyKeeper {
         Self { transport, factory, store, namespace, standbys, batch: Batch::new(), out: Outputs::new() }
     }
 
+    /// The stage's name.
+    pub fn stage(&self) -> &'static str {
+        self.factory.name()
+    }
+
     /// Runs until `stop` is set. What cannot be reached is tried again: a standby is never needed.
     pub fn run(mut self, stop: &AtomicBool) {
         while !stop.load(Ordering::Acquire) {

@@ -213,13 +213,16 @@ pub struct SnapshotsSection {
     pub url: String,
     /// Least time between two snapshots of a partition, milliseconds; about what a start after a crash has to replay.
     pub interval_ms: u64,
+    /// Whether this process keeps the state of partitions that other processes own up to date beside its own, to take one over at
+    /// once. It needs their memory and about half their processing time.
+    pub standby: bool,
     /// The last snapshot of each day is kept for so many days, so that a day can be replayed from it.
     pub keep_days: u32,
 }
 
 impl Default for SnapshotsSection {
     fn default() -> Self {
-        Self { enabled: true, url: String::new(), interval_ms: 10_000, keep_days: 30 }
+        Self { enabled: true, url: String::new(), interval_ms: 10_000, standby: false, keep_days: 30 }
     }
 }
 
