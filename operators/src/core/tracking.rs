@@ -12,6 +12,8 @@ pub(super) const NEVER: u64 = 0;
 /// Where a snapshot's writing stands.
 #[derive(Debug)]
 struct Writing<K, V> {
+    /// The mark before, which counts again if this snapshot is not kept.
+    mark_before: u64,
     /// What changed since the mark before.
     keys: Vec<K>,
     /// How many of them are done.
@@ -78,9 +80,9 @@ impl<K: Copy, V> Tracking<K, V> {
     }
 
     pub(super) fn mark(&mut self, epoch: u64) {
-        self.end(false);
-        self.mark = epoch;
-        self.writing = Some(Writing { keys: std::mem::take(&mut self.changed), done: 0, old: Vec::new() });
+        self.end(false, |_, _| false);
+        let (mark_before, keys) = (std::mem::replace(&mut self.mark, epoch), std::mem::take(&mut self.changed));
+        self.writing = Some(Writing { mark_before, keys, done: 0, old: Vec::new() });
     }
 
     pub(super) fn take_old(&mut self) -> Vec<(K, Option<V>)> {
@@ -100,11 +102,19 @@ impl<K: Copy, V> Tracking<K, V> {
         self.writing.as_ref().is_none_or(|writing| writing.done == writing.keys.len())
     }
 
-    pub(super) fn end(&mut self, kept: bool) {
+    /// What was not kept belongs to the next snapshot. `is_noted` says of a key and the mark whether it has changed again since, so that
+    /// it is noted already: else a key would be noted once more with every snapshot that fails.
+    pub(super) fn end(&mut self, kept: bool, is_noted: impl Fn(&K, u64) -> bool) {
         if let Some(writing) = self.writing.take()
             && !kept
         {
-            self.changed.extend(writing.keys);
+            let mark = std::mem::replace(&mut self.mark, writing.mark_before);
+            self.changed.extend(writing.keys.into_iter().filter(|key| !is_noted(key, mark)));
         }
+    }
+
+    #[cfg(test)]
+    pub(super) fn noted(&self) -> usize {
+        self.changed.len()
     }
 }

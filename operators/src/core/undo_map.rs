@@ -237,7 +237,8 @@ impl<K: Eq + Hash + Copy, V, S: Keep<V>> UndoMap<K, V, S> {
 
     /// What was written since the mark is kept, or belongs to the next mark.
     pub fn end_mark(&mut self, kept: bool) {
-        self.tracking.end(kept);
+        let Self { slots, tracking, .. } = self;
+        tracking.end(kept, |key, mark| slots.get(key).is_some_and(|slot| slot.touched_in_epoch > mark));
     }
 
     /// Puts an entry of a snapshot into a map that is being filled. False where the key is there already: the first holds.
@@ -414,6 +415,32 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn snapshots_that_fail_note_no_key_twice() {
+        let mut map = UndoMap::<u64, u32>::new();
+        map.track();
+        for round in 0..50 {
+            for key in 0..10 {
+                *map.get_or_insert_with(key, || 0) += round;
+            }
+            map.commit();
+            map.mark();
+            *map.get_or_insert_with(3, || 0) += 1;
+            map.commit();
+            map.end_mark(false);
+            assert_eq!(map.tracking.noted(), 10);
+        }
+        map.mark();
+        let mut written = Vec::new();
+        assert!(map.next_changed(|key, value| {
+            written.push((key, value.copied()));
+            true
+        }));
+        written.sort_unstable();
+        let sum = 49 * 50 / 2;
+        assert_eq!(written, (0..10).map(|key| (key, Some(sum + 50 * u32::from(key == 3)))).collect::<Vec<_>>());
     }
 
     #[test]

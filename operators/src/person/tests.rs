@@ -304,3 +304,75 @@ fn too_much_waiting_goes_to_the_dead_letters() {
     assert!(house.out.rejected.len() >= 5 && house.out.rejected.iter().all(|reason| *reason == Reason::HeldOverflow));
     assert!(house.people.memory_use([PERSON]).held <= HELD_BYTES_PER_SOURCE + 4_096);
 }
+
+/// The people again, each as a snapshot keeps them, in whatever order.
+fn restored(people: &People, persons: &[Id]) -> People {
+    let mut again = People::new();
+    again.track();
+    for id in persons.iter().rev() {
+        let Some(person) = people.get(*id) else { continue };
+        let mut value = Vec::new();
+        person.encode(&mut value);
+        again.restore(*id, &value).unwrap();
+        // Of several the first holds.
+        again.restore(*id, b"anything").unwrap();
+        let mut written = Vec::new();
+        again.get(*id).unwrap().encode(&mut written);
+        assert_eq!(written, value);
+    }
+    again.restored();
+    again
+}
+
+proptest! {
+    /// Also where so few timers may fire at once that some are always owed: each fires in its turn, superseded ones or not.
+    #[test]
+    fn restored_people_are_owed_the_same_timers(
+        told in events(60), persons in prop::collection::vec(0..6u128, 60), at in 0..60usize, step_minutes in 1..400i64,
+    ) {
+        let all: Vec<Id> = (0..6).map(|n| Id(PERSON.0 + n)).collect();
+        let mut house = House::new();
+        for (n, (told, person)) in told.iter().zip(&persons).enumerate() {
+            let event = Event { source: Some(Id(SOURCE.0 + person)), person: Some(all[*person as usize]), ..told.event() };
+            house.event(&event);
+            house.people.commit();
+            if n % 5 == 4 {
+                house.watermark(n as i64 * 3 * MINUTE_MS);
+            }
+        }
+        let mut watermark_ms = 200 * MINUTE_MS;
+        let mut again: Option<House> = None;
+        for n in 0..80 {
+            if n == at {
+                house.people.commit();
+                let (people, sites) = (restored(&house.people, &all), Sites::new());
+                prop_assert_eq!((people.len(), people.held_bytes()), (house.people.len(), house.people.held_bytes()));
+                again = Some(House { people, sites, out: Recorder::default(), offset: house.offset });
+                house.out = Recorder::default();
+            }
+            watermark_ms += step_minutes * (1 + n as i64 * n as i64 / 4) * MINUTE_MS;
+            for house in [Some(&mut house), again.as_mut()].into_iter().flatten() {
+                house.offset += 1;
+                let env = Env { sites: &house.sites, scorer: &Heuristic };
+                let cx = context(house.offset, watermark_ms, watermark_ms, "");
+                house.people.on_watermark(1 + n % 2, env, &cx, &mut house.out);
+            }
+        }
+        let again = again.unwrap();
+        prop_assert_eq!(again.out.rows, house.out.rows);
+        prop_assert_eq!(again.people.len(), house.people.len());
+    }
+
+    #[test]
+    fn a_damaged_person_is_an_error_or_a_person(told in events(20), at in any::<prop::sample::Index>(), flip in 1..=255u8) {
+        let mut house = House::new();
+        told.iter().for_each(|told| house.event(&told.event()));
+        let Some(person) = house.people.get(PERSON) else { return Ok(()) };
+        let mut value = Vec::new();
+        person.encode(&mut value);
+        let at = at.index(value.len());
+        prop_assert!(Person::decode(&value[..at], |site| site.into()).is_err(), "cut");
+        value[at] ^= flip;
+        let _ = Person::decode(&value, |site| site.into());
+    }
+}

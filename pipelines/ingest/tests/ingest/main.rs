@@ -11,4 +11,5 @@ mod offline_touches;
 mod orders;
 mod promises;
 mod settings;
+mod snapshots;
 mod time;

@@ -12,7 +12,7 @@ use crate::harness::*;
 
 /// One thing that may come in.
 #[derive(Debug, Clone)]
-enum Step {
+pub enum Step {
     Event { device: usize, kind: usize, user: Option<usize>, id: u16, late_ms: i64, consent: Option<bool> },
     Broken(Vec<u8>),
     NoId { device: usize },
@@ -49,7 +49,7 @@ fn event_of(step: &Step, received_at: i64) -> Vec<u8> {
     live(received_at, payload.to_string().as_bytes())
 }
 
-fn records(steps: &[(Step, i64)]) -> Vec<Vec<u8>> {
+pub fn records(steps: &[(Step, i64)]) -> Vec<Vec<u8>> {
     let mut now = NOON;
     let mut number = 0;
     steps
@@ -72,14 +72,14 @@ fn records(steps: &[(Step, i64)]) -> Vec<Vec<u8>> {
         .collect()
 }
 
-fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
+pub fn steps() -> impl Strategy<Value = Vec<(Step, i64)>> {
     prop::collection::vec((step(), prop_oneof![6 => 0..400i64, 1 => 0..40_000_000i64]), 0..80)
 }
 
 /// Topic, partition, time, key and value.
-type Raw = (u16, u32, i64, Vec<u8>, Vec<u8>);
+pub type Raw = (u16, u32, i64, Vec<u8>, Vec<u8>);
 
-fn bytes(out: &Outputs) -> Vec<Raw> {
+pub fn bytes(out: &Outputs) -> Vec<Raw> {
     out.iter().map(|a| (a.topic, a.partition, a.timestamp_ms, a.key.to_vec(), a.value.to_vec())).collect()
 }
 
