@@ -16,9 +16,10 @@ use super::format::{
     topic_value,
 };
 use super::identity;
+use super::space::Space;
 use super::witness::Witness;
 use crate::local::PartitionImage;
-use crate::local::store::{AtomicWrite, Image, OffsetWrite, PartitionRef, PlacedChunk, Store, StoredTopic};
+use crate::local::store::{AtomicWrite, Image, OffsetWrite, PartitionRef, PlacedChunk, Purpose, Store, StoredTopic};
 use crate::{Result, TopicSpec, TransportError};
 
 /// Numbers of the last writes that are kept as a chain. More than what the store can hold unflushed, for only the journal can lose
@@ -41,6 +42,8 @@ pub struct FjallStore {
     sequence: Mutex<u64>,
     mode: PersistMode,
     sync: EmbeddedSync,
+    space: Space,
+    /// What tells this log from another one in the same directory.
     identity: String,
     // Last, so that the directory is let go of when all else is closed.
     _lock: DirectoryLock,
@@ -72,7 +75,7 @@ fn store_error(during: &str, error: &fjall::Error) -> TransportError {
 
 impl FjallStore {
     /// Opens or creates the store, checks that nothing acknowledged is missing, and reads all but the records.
-    pub(crate) fn open(directory: &Path, sync: EmbeddedSync) -> Result<(Self, Image)> {
+    pub(crate) fn open(directory: &Path, sync: EmbeddedSync, min_free_bytes: u64) -> Result<(Self, Image)> {
         let lock = DirectoryLock::take(directory)?;
         let (witness, vouched) = Witness::open(&directory.join("witness"))
             .map_err(|e| TransportError::Other(format!("witness file in {}: {e}", directory.display())))?;
@@ -82,8 +85,9 @@ impl FjallStore {
             EmbeddedSync::EveryCommit => PersistMode::SyncData,
             EmbeddedSync::Never => PersistMode::Buffer,
         };
-        let mut store =
-            Self { log, database, witness, sequence: Mutex::new(0), mode, sync, identity: String::new(), _lock: lock };
+        let space = Space::new(directory, min_free_bytes);
+        let (sequence, identity) = (Mutex::new(0), String::new());
+        let mut store = Self { log, database, witness, sequence, mode, sync, space, identity, _lock: lock };
         store.check_format(directory, vouched)?;
         store.identity = identity::read(directory)?;
         let seals = store.check_sequences(vouched)?;
@@ -251,11 +255,15 @@ fn open_database(path: &Path) -> Result<(Database, Keyspace)> {
 }
 
 impl Store for FjallStore {
+    const CACHE_BYTES: usize = 512 << 10;
+
     fn log_id(&self) -> &str {
         &self.identity
     }
 
-    const CACHE_BYTES: usize = 512 << 10;
+    fn check_room(&self, bytes: usize, purpose: Purpose) -> Result<()> {
+        self.space.check(bytes, purpose)
+    }
 
     fn put_topic(&self, id: u32, spec: &TopicSpec) -> Result<()> {
         self.commit("writing a topic", &[], |batch| {

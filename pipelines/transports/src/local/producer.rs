@@ -8,7 +8,7 @@ use super::faults::{Fault, Moment};
 use super::frame::{CHUNK_BYTES, Chunk, HEADER_BYTES};
 use super::log::Log;
 use super::partition::{Partition, Topic};
-use super::store::{OffsetWrite, Store};
+use super::store::{OffsetWrite, Purpose, Store};
 use super::writer::{Part, Unit};
 use crate::{Append, CommitOutcome, Committed, Packed, Result, Transactions, TransportError};
 
@@ -127,6 +127,13 @@ impl<S: Store> Producer<S> {
         if let Err(error) = self.log.check_alive() {
             self.forget();
             return CommitOutcome::Unknown(error.to_string());
+        }
+        // Offsets alone are small, and whoever waits for room must be able to say how far it is.
+        if self.bytes > 0
+            && let Err(error) = self.log.store.check_room(self.bytes, Purpose::Output)
+        {
+            self.drop_transaction();
+            return CommitOutcome::Aborted(error.to_string());
         }
         let fault = self.log.faults.draw(Moment::Commit);
         {

@@ -63,6 +63,15 @@ pub struct AtomicWrite {
     pub offsets: Vec<OffsetWrite>,
 }
 
+/// What bytes are for: where room is short, input is refused first, so that what was taken in can still be worked off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Appends from outside.
+    Input,
+    /// What transactions make of them.
+    Output,
+}
+
 /// Keeps a log's bytes. Called by one writer at a time; reads come from many threads.
 pub trait Store: Send + Sync + Sized + 'static {
     /// How many bytes of each partition the log may hold in memory; what is older is read back from here.
@@ -74,12 +83,12 @@ pub trait Store: Send + Sync + Sized + 'static {
         ""
     }
 
-    /// Whether there is room for so many more bytes, and some to spare. Asked before anything is placed, so that a full disk refuses
-    /// a write instead of breaking it.
+    /// Whether there is room for so many more bytes, and some to spare. Asked before anything is placed, so that a disk that runs full
+    /// refuses a write instead of breaking it.
     ///
     /// # Errors
     /// [`crate::TransportError::Unavailable`] where there is not.
-    fn check_room(&self, _bytes: usize) -> Result<()> {
+    fn check_room(&self, _bytes: usize, _purpose: Purpose) -> Result<()> {
         Ok(())
     }
 

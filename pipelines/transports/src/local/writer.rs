@@ -10,7 +10,7 @@ use parking_lot::{Condvar, Mutex};
 use super::core::Core;
 use super::frame::{CHUNK_BYTES, Chunk};
 use super::partition::{Partition, Placement};
-use super::store::{AtomicWrite, OffsetWrite, PlacedChunk, Store};
+use super::store::{AtomicWrite, OffsetWrite, PlacedChunk, Purpose, Store};
 use crate::{Acknowledge, Result, TransportError};
 
 /// One write takes at most about this much from the queue.
@@ -143,6 +143,7 @@ impl<S: Store> Core<S> {
     /// Queues an acknowledged append, or refuses it where too much waits.
     pub(crate) fn submit(&self, unit: Unit) -> Result<()> {
         self.check_alive()?;
+        self.store.check_room(unit.queued_bytes, Purpose::Input)?;
         {
             let mut waiting = self.queue.waiting.lock();
             let queued_bytes = waiting.bytes + unit.queued_bytes;

@@ -5,6 +5,7 @@ mod behaviour;
 mod conformance;
 mod crash;
 mod damage;
+mod disk;
 mod exactly_once;
 mod held;
 mod model;

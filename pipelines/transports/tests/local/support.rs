@@ -62,5 +62,5 @@ pub fn held_clock() -> (Clock, Arc<AtomicI64>) {
 }
 
 pub fn open(directory: &std::path::Path, sync: EmbeddedSync, local: LocalOptions) -> Result<EmbeddedLog> {
-    EmbeddedLog::open(directory, EmbeddedOptions { sync, local })
+    EmbeddedLog::open(directory, EmbeddedOptions { sync, local, ..EmbeddedOptions::default() })
 }
