@@ -54,7 +54,8 @@ fn refused(error: TransportError) -> Refused {
         TransportError::QueueFull { .. } => Refused::overloaded(error.to_string()),
         TransportError::TooLarge { .. } => Refused::new(Reason::BodyTooLarge, error.to_string()),
         other => {
-            tracing::error!(error = %other, "append failed");
+            // Said once at a higher level when it begins (`Collector::log_answered`).
+            tracing::debug!(error = %other, "append failed");
             Refused::new(Reason::Unavailable, "the log cannot be written; send again with the same ids")
         }
     }

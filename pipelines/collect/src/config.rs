@@ -55,6 +55,10 @@ pub struct CollectConfig {
     pub max_event_bytes: usize,
     /// Most events in one request.
     pub max_batch_events: usize,
+    /// Bytes that all requests being worked on may take together; above it requests are answered with 429 before they are read.
+    pub max_in_flight_bytes: usize,
+    /// How long reading one request's body may take, milliseconds.
+    pub body_timeout_ms: u64,
     /// How long a request waits for the log before it is refused, milliseconds.
     pub append_timeout_ms: u64,
     /// How long browsers may cache a preflight answer, seconds.
@@ -70,6 +74,8 @@ impl Default for CollectConfig {
             max_body_bytes: 1 << 20,
             max_event_bytes: 64 << 10,
             max_batch_events: 500,
+            max_in_flight_bytes: 64 << 20,
+            body_timeout_ms: 20_000,
             append_timeout_ms: 10_000,
             preflight_max_age_s: 7_200,
         }

@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{ConnectInfo, Extension, State};
-use axum::http::{HeaderMap, Uri, header};
+use axum::body::{Body, to_bytes};
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use millstream_schemas::Collected;
@@ -17,6 +18,7 @@ use millstream_transports::partition_for;
 use crate::answer::{BatchAnswer, EventAnswer, Refused};
 use crate::append::{Pending, append};
 use crate::auth::{Site, allows};
+use crate::in_flight::estimate;
 use crate::state::Collector;
 use crate::{body, cors};
 
@@ -24,28 +26,40 @@ use crate::{body, cors};
 const MAX_USER_AGENT_BYTES: usize = 512;
 
 /// The handler.
-pub(crate) async fn post(
-    State(collector): State<Arc<Collector>>,
-    peer: Option<Extension<ConnectInfo<SocketAddr>>>,
-    uri: Uri,
-    headers: HeaderMap,
-    request_body: Result<Bytes, BytesRejection>,
-) -> Response {
-    let peer = peer.map(|Extension(ConnectInfo(address))| address);
-    let limit = collector.config.max_body_bytes;
-    let taken = match request_body {
-        Ok(request_body) => take(&collector, peer, uri.query(), &headers, request_body).await,
-        Err(_) => Err(body::too_large(limit)),
-    };
+pub(crate) async fn post(State(collector): State<Arc<Collector>>, request: Request) -> Response {
+    let (parts, request_body) = request.into_parts();
+    let taken = receive(&collector, &parts, request_body).await;
     let mut response = match taken {
         Ok(answer) => answer.into_response(),
         Err(refused) => {
             collector.metrics.refused.with_label_values(&[refused.reason.as_str()]).inc();
+            collector.metrics.refused_requests.with_label_values(&[refused.status.as_str()]).inc();
             refused.into_response()
         }
     };
-    cors::allow(&mut response, &headers);
+    cors::allow(&mut response, &parts.headers);
     response
+}
+
+/// Reads the body, within the bytes that all requests together may take, and takes what is in it.
+async fn receive(collector: &Collector, parts: &Parts, request_body: Body) -> Result<BatchAnswer, Refused> {
+    let config = &collector.config;
+    let bytes = estimate(&parts.headers, config.max_body_bytes);
+    let Some(_reserved) = collector.in_flight.reserve(bytes) else {
+        return Err(Refused::overloaded("too much is being worked on; send again after Retry-After seconds"));
+    };
+    // A little above the limit, so that the answer, with a reason, is the one of `body`.
+    let read = to_bytes(request_body, config.max_body_bytes + 1);
+    let request_body = match tokio::time::timeout(Duration::from_millis(config.body_timeout_ms), read).await {
+        Ok(Ok(request_body)) => request_body,
+        Ok(Err(_)) => return Err(body::too_large(config.max_body_bytes)),
+        Err(_) => {
+            let detail = format!("the request's body did not come within {} ms; send again", config.body_timeout_ms);
+            return Err(Refused::new(Reason::Unavailable, detail));
+        }
+    };
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| *address);
+    take(collector, peer, parts.uri.query(), &parts.headers, request_body).await
 }
 
 async fn take(
@@ -67,7 +81,7 @@ async fn take(
         ));
     }
     let address = peer.filter(|_| site.keys.keep_ip).map(|peer| peer.ip().to_string());
-    let request = Request {
+    let request = Sender {
         site: &site.keys.name,
         received_at,
         sent_at: batch.sent_at,
@@ -82,7 +96,7 @@ async fn take(
     }
     let timer = collector.metrics.append_seconds.start_timer();
     let appended = append(collector.log.as_ref(), &records, Duration::from_millis(config.append_timeout_ms)).await;
-    collector.log_answered(appended.is_ok());
+    collector.log_answered(appended.as_ref().err().map(|refused| refused.detail.as_str()));
     appended?;
     timer.observe_duration();
     let queued_bytes = i64::try_from(collector.log.queued_bytes()).unwrap_or(i64::MAX);
@@ -107,7 +121,7 @@ fn authenticate<'c>(collector: &'c Collector, query: Option<&str>, headers: &Hea
     Ok(site)
 }
 
-struct Request<'a> {
+struct Sender<'a> {
     site: &'a str,
     received_at: i64,
     sent_at: Option<i64>,
@@ -118,7 +132,7 @@ struct Request<'a> {
 
 fn stage_event(
     collector: &Collector,
-    request: &Request<'_>,
+    request: &Sender<'_>,
     index: usize,
     payload: &[u8],
     records: &mut Vec<Pending>,

@@ -12,7 +12,10 @@ mod body;
 pub mod config;
 mod cors;
 mod events;
+mod in_flight;
 pub mod metrics;
+#[cfg(test)]
+mod overload_tests;
 mod rate;
 mod schema_registry;
 mod server;

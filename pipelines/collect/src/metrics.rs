@@ -13,6 +13,12 @@ pub struct CollectMetrics {
     pub append_seconds: Histogram,
     /// Bytes queued for the log and not yet durable.
     pub queued_bytes: IntGauge,
+    /// Bytes that requests being worked on may take.
+    pub in_flight_bytes: IntGauge,
+    /// Whole requests refused, by HTTP status.
+    pub refused_requests: IntCounterVec,
+    /// 1 while the log takes events, as far as the last request tells.
+    pub log_up: IntGauge,
 }
 
 impl CollectMetrics {
@@ -36,10 +42,22 @@ impl CollectMetrics {
         )?;
         let queued_bytes =
             IntGauge::new("millstream_collect_queued_bytes", "Bytes queued for the log and not yet durable")?;
+        let in_flight_bytes =
+            IntGauge::new("millstream_collect_in_flight_bytes", "Bytes that requests being worked on may take")?;
+        let refused_requests = IntCounterVec::new(
+            Opts::new("millstream_collect_requests_refused_total", "Requests refused as a whole, by HTTP status"),
+            &["status"],
+        )?;
+        let log_up =
+            IntGauge::new("millstream_collect_log_up", "1 while the log takes events, as the last request found")?;
+        log_up.set(1);
+        registry.register(Box::new(log_up.clone()))?;
+        registry.register(Box::new(in_flight_bytes.clone()))?;
+        registry.register(Box::new(refused_requests.clone()))?;
         registry.register(Box::new(accepted.clone()))?;
         registry.register(Box::new(refused.clone()))?;
         registry.register(Box::new(append_seconds.clone()))?;
         registry.register(Box::new(queued_bytes.clone()))?;
-        Ok(Self { accepted, refused, append_seconds, queued_bytes })
+        Ok(Self { accepted, refused, append_seconds, queued_bytes, in_flight_bytes, refused_requests, log_up })
     }
 }

@@ -9,6 +9,7 @@ use millstream_transports::{Appender, Transport, TransportError};
 
 use crate::auth::Sites;
 use crate::config::{CollectConfig, SiteKeys};
+use crate::in_flight::InFlight;
 use crate::metrics::CollectMetrics;
 
 /// A collector on one log.
@@ -19,6 +20,7 @@ pub struct Collector {
     pub(crate) partitions: u32,
     pub(crate) schema_ids: SchemaIds,
     pub(crate) metrics: Arc<CollectMetrics>,
+    pub(crate) in_flight: Arc<InFlight>,
     /// Milliseconds since the epoch: the receive time stamped on events. Injected, so that a simulation owns it.
     now_ms: WallClock,
     started: Instant,
@@ -45,6 +47,7 @@ impl Collector {
     ) -> Result<Arc<Self>, TransportError> {
         let partitions = transport.partition_count(topic)?;
         let log = transport.appender(vec![topic.to_owned()])?;
+        let in_flight = InFlight::new(config.max_in_flight_bytes, metrics.in_flight_bytes.clone());
         let started = Instant::now();
         Ok(Arc::new(Self {
             config,
@@ -53,6 +56,7 @@ impl Collector {
             partitions,
             schema_ids,
             metrics,
+            in_flight,
             now_ms,
             started,
             log_failing: AtomicBool::new(false),
@@ -67,9 +71,17 @@ impl Collector {
         self.started.elapsed()
     }
 
-    /// Notes how the log answered.
-    pub(crate) fn log_answered(&self, well: bool) {
-        self.log_failing.store(!well, Ordering::Relaxed);
+    /// Notes how the log answered, and says so where that has changed: an outage must not flood the log with a line a request.
+    pub(crate) fn log_answered(&self, refused: Option<&str>) {
+        let failing = refused.is_some();
+        self.metrics.log_up.set(i64::from(!failing));
+        if self.log_failing.swap(failing, Ordering::Relaxed) == failing {
+            return;
+        }
+        match refused {
+            Some(why) => tracing::error!(why, "the log takes no events; requests are refused until it does"),
+            None => tracing::info!("the log takes events again"),
+        }
     }
 
     /// Whether an event could be taken now, as far as the last answer of the log tells.

@@ -19,11 +19,11 @@ use tower::ServiceExt;
 
 use crate::{CollectConfig, CollectMetrics, Collector, SiteKeys, router};
 
-const TOPIC: &str = "events.collected";
-const KEY: &str = "key-of-shop-1";
-const NOW_MS: i64 = 1_790_000_000_000;
+pub(crate) const TOPIC: &str = "events.collected";
+pub(crate) const KEY: &str = "key-of-shop-1";
+pub(crate) const NOW_MS: i64 = 1_790_000_000_000;
 
-fn shop() -> SiteKeys {
+pub(crate) fn shop() -> SiteKeys {
     SiteKeys {
         name: "shop".to_owned(),
         write_keys: vec![KEY.to_owned()],
@@ -33,11 +33,14 @@ fn shop() -> SiteKeys {
     }
 }
 
-fn collector_on(log: &MemoryLog, site: SiteKeys) -> Router {
+pub(crate) fn collector_on(log: &dyn Transport, site: SiteKeys) -> Router {
+    collector_with(log, site, CollectConfig { append_timeout_ms: 50, ..CollectConfig::default() })
+}
+
+pub(crate) fn collector_with(log: &dyn Transport, site: SiteKeys, config: CollectConfig) -> Router {
     let topic = TopicSpec { name: TOPIC.to_owned(), partitions: 4, retention: Retention::Forever };
     log.ensure_topics(&[topic]).unwrap();
     let metrics = Arc::new(CollectMetrics::new(&prometheus::Registry::new()).unwrap());
-    let config = CollectConfig { append_timeout_ms: 50, ..CollectConfig::default() };
     let ids = SchemaIds::identity();
     router(Collector::new(config, vec![site], log, TOPIC, ids, metrics, Box::new(|| NOW_MS)).unwrap())
 }
@@ -48,26 +51,26 @@ fn collector() -> (MemoryLog, Router) {
     (log, router)
 }
 
-async fn post(router: &Router, body: impl Into<Body>) -> Response {
+pub(crate) async fn post(router: &Router, body: impl Into<Body>) -> Response {
     send(router, Request::post("/v1/events").header("x-write-key", KEY).body(body.into()).unwrap()).await
 }
 
-async fn send(router: &Router, request: Request<Body>) -> Response {
+pub(crate) async fn send(router: &Router, request: Request<Body>) -> Response {
     router.clone().oneshot(request).await.unwrap()
 }
 
-async fn json_of(response: Response) -> Value {
+pub(crate) async fn json_of(response: Response) -> Value {
     serde_json::from_slice(&to_bytes(response.into_body(), 1 << 20).await.unwrap()).unwrap()
 }
 
-fn events(count: usize) -> String {
+pub(crate) fn events(count: usize) -> String {
     let events: Vec<Value> =
         (0..count).map(|n| json!({ "id": format!("e{n}"), "type": "page_view", "device": "d1" })).collect();
     json!({ "sent_at": "2026-11-21T10:00:00Z", "events": events }).to_string()
 }
 
 /// The payloads in the log, in order within each partition.
-fn logged(log: &MemoryLog) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn logged(log: &dyn Transport) -> Vec<(String, Vec<u8>)> {
     let mut all = Vec::new();
     for partition in 0..4 {
         let mut reader = log.reader(TOPIC, partition, 0).unwrap();

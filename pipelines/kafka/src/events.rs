@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rdkafka::ClientContext;
@@ -24,7 +25,7 @@ impl ErrorLog {
         if code == RDKafkaErrorCode::PartitionEOF {
             return;
         }
-        tracing::warn!(target: "kafka", ?code, reason, "the client reports an error");
+        REPORTS.say(code, reason);
         let mut errors = self.0.lock();
         if errors.len() == KEPT_ERRORS {
             errors.pop_front();
@@ -53,7 +54,66 @@ impl ErrorLog {
     }
 }
 
+/// What was said of errors in the background, all clients of the process together: a broker that is down is told by each of its
+/// dozens of connections, several times a second.
+static REPORTS: Reports = Reports(Mutex::new(Vec::new()));
+
+/// The shortest and the longest time between two reports of the same kind of error.
+const FIRST_PAUSE: Duration = Duration::from_secs(10);
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// Says each kind of error at once, and then at growing intervals with the count of those in between.
+#[derive(Debug, Default)]
+struct Reports(Mutex<Vec<Report>>);
+
+/// A kind of error; there are some dozens.
+#[derive(Debug)]
+struct Report {
+    code: RDKafkaErrorCode,
+    said: Instant,
+    heard: Instant,
+    pause: Duration,
+    unsaid: u64,
+}
+
+impl Reports {
+    fn say(&self, code: RDKafkaErrorCode, reason: &str) {
+        if let Some(unsaid) = self.hear(code, Instant::now()) {
+            tracing::warn!(target: "kafka", ?code, reason, unsaid_before = unsaid, "the client reports an error");
+        }
+    }
+
+    /// How many were not said since the last time, where this one is to be said.
+    fn hear(&self, code: RDKafkaErrorCode, now: Instant) -> Option<u64> {
+        let mut reports = self.0.lock();
+        let new = Report { code, said: now, heard: now, pause: FIRST_PAUSE, unsaid: 0 };
+        let Some(report) = reports.iter_mut().find(|report| report.code == code) else {
+            reports.push(new);
+            return Some(0);
+        };
+        let quiet = now.saturating_duration_since(report.heard);
+        report.heard = now;
+        if quiet > LONGEST_PAUSE {
+            // Another trouble than the last one.
+            *report = new;
+            return Some(0);
+        }
+        if now.saturating_duration_since(report.said) < report.pause {
+            report.unsaid += 1;
+            return None;
+        }
+        report.said = now;
+        report.pause = (report.pause * 2).min(LONGEST_PAUSE);
+        Some(std::mem::take(&mut report.unsaid))
+    }
+}
+
 fn log_line(level: RDKafkaLogLevel, facility: &str, line: &str) {
+    // The same that the error callback is told, once a connection and attempt.
+    if matches!(facility, "FAIL" | "ERROR") {
+        tracing::debug!(target: "kafka", facility, "{line}");
+        return;
+    }
     match level {
         RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
             tracing::error!(target: "kafka", facility, "{line}");
@@ -119,6 +179,24 @@ mod tests {
         log.push(&KafkaError::Global(RDKafkaErrorCode::Authentication), "wrong password");
         log.push(&KafkaError::Global(RDKafkaErrorCode::AllBrokersDown), "1/1 brokers are down");
         assert_eq!(log.explanation().as_deref(), Some("wrong password"));
+    }
+
+    #[test]
+    fn an_outage_is_said_at_once_and_then_ever_more_rarely_with_a_count() {
+        let reports = Reports::default();
+        let start = Instant::now();
+        let code = RDKafkaErrorCode::BrokerTransportFailure;
+        // Ten errors a second for an hour.
+        let said: Vec<(u64, u64)> = (0..36_000)
+            .filter_map(|n| Some((n / 10, reports.hear(code, start + Duration::from_millis(n * 100))?)))
+            .collect();
+        assert_eq!(said.iter().map(|(second, _)| *second).take(4).collect::<Vec<_>>(), [0, 10, 30, 70]);
+        assert!(said.len() <= 12, "{said:?}");
+        let counted: u64 = said.iter().map(|(_, unsaid)| unsaid + 1).sum();
+        assert!(counted > 30_000, "{counted} of 36,000 are accounted for by the last report");
+        // Another kind of error is said at once, and so is the next outage.
+        assert_eq!(reports.hear(RDKafkaErrorCode::Resolve, start), Some(0));
+        assert_eq!(reports.hear(code, start + Duration::from_secs(3_600 + 601)), Some(0));
     }
 
     #[test]

@@ -239,6 +239,16 @@ impl Member for KafkaMember {
         Ok(())
     }
 
+    fn backlog(&mut self, partition: TopicPartition) -> Result<Option<u64>> {
+        self.require_owned(partition)?;
+        let Some(next) = self.owned.get(partition).and_then(|state| state.next) else { return Ok(None) };
+        let name = self.name(partition)?;
+        let (earliest, end) = topics::watermarks(&self.group, &name.0, name.1)?;
+        // A paused partition has no position of its own; what was delivered counts then.
+        let position = self.position(&name).unwrap_or(0).max(next).max(earliest);
+        Ok(Some(end.saturating_sub(position)))
+    }
+
     fn earliest(&mut self, partition: TopicPartition) -> Result<u64> {
         let name = self.name(partition)?;
         Ok(topics::watermarks(&self.group, &name.0, name.1)?.0)

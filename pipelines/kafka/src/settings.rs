@@ -7,6 +7,9 @@ use rdkafka::ClientConfig;
 
 use crate::config::{GroupProtocol, KafkaConfig};
 
+/// Bytes of one answer to a fetch.
+const FETCH_BYTES: usize = 8 << 20;
+
 /// A consumer that reads committed records and joins nothing by itself.
 pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig, TransportError> {
     let mut client = config.base()?;
@@ -31,6 +34,8 @@ pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig
     }
     let kbytes = config.fetch_queue_kbytes.to_string();
     config.set_default(&mut client, "queued.max.messages.kbytes", &kbytes);
+    // One answer of a broker comes on top of what is queued: 50 MB by default. The largest record still passes.
+    config.set_default(&mut client, "fetch.max.bytes", &FETCH_BYTES.max(max_record_bytes(config) + 4_096).to_string());
     match config.group_protocol {
         GroupProtocol::Classic => {
             client.set("group.protocol", "classic").set("session.timeout.ms", config.session_timeout_ms.to_string());

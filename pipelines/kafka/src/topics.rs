@@ -84,6 +84,22 @@ pub(crate) fn partition_count<I: Inquirer>(from: &I, topic: &str) -> Result<u32>
     }
 }
 
+/// The id that the cluster gave to the topic when it was made. A cluster that gives none (before Kafka 2.8) gives zeros, which are the
+/// same for every topic: then the name stands for it.
+pub(crate) fn topic_id<I: Inquirer>(from: &I, topic: &str) -> Result<String> {
+    match native::topic_id(from.consumer().client(), topic, REQUEST) {
+        Ok(id) if id.bytes().all(|byte| matches!(byte, b'A' | b'=')) => Ok(topic.to_owned()),
+        Ok(id) => Ok(id),
+        Err(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition) => {
+            Err(TransportError::UnknownTopic(topic.to_owned()))
+        }
+        Err(code) => {
+            let error = KafkaError::AdminOp(code);
+            Err(describe(&format!("asking for the id of topic {topic}"), &error, from.explanation()))
+        }
+    }
+}
+
 /// The earliest offset and the last stable one (the consumer reads committed records, and watermarks follow that).
 ///
 /// Right after a topic is made or a broker restarts, what the cluster says of leaders is ahead of the leaders themselves; that passes

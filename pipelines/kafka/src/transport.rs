@@ -72,6 +72,10 @@ impl Transport for KafkaTransport {
         topics::partition_count(&self.inquirer, topic)
     }
 
+    fn topic_id(&self, topic: &str) -> Result<String> {
+        topics::topic_id(&self.inquirer, topic)
+    }
+
     fn member(&self, config: MemberConfig) -> Result<Box<dyn Member>> {
         self.require_topics(&config.inputs)?;
         self.require_topics(&config.outputs)?;

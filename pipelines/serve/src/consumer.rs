@@ -14,6 +14,10 @@ use crate::metrics::ServeMetrics;
 
 /// Records that the views are made of.
 const RECORDS: [&str; 6] = ["event", "session", "propensity", "profile", "order", "attribution"];
+/// Of these records only what comes now says something: they are counted, by the second, and no view keeps them.
+const NEWEST_ONLY: &str = "event";
+/// Offsets of each of their partitions that a start reads at most; what is older is left out.
+pub(crate) const READ_BACK: u64 = 10_000;
 /// How long a poll waits for records.
 const POLL: Duration = Duration::from_millis(50);
 /// How often topics that are not there are looked for.
@@ -51,6 +55,8 @@ struct Reading {
     member: Box<dyn Member>,
     topics: Vec<String>,
     owned: Vec<TopicPartition>,
+    /// The topic of which only the newest records are read.
+    newest_only: Option<u16>,
     /// The next offset of each partition.
     positions: HashMap<TopicPartition, u64>,
 }
@@ -144,7 +150,10 @@ impl Consumer {
             }
             Err(error) => return Err(error),
         };
-        Ok(Some(Reading { member, topics, owned: Vec::new(), positions: HashMap::new() }))
+        let newest_only = by_name(NEWEST_ONLY).map(|schema| format!("{}{}", self.config.namespace, schema.topic));
+        let newest_only = topics.iter().position(|topic| Some(topic) == newest_only.as_ref());
+        let newest_only = newest_only.and_then(|index| u16::try_from(index).ok());
+        Ok(Some(Reading { member, topics, owned: Vec::new(), newest_only, positions: HashMap::new() }))
     }
 
     fn follow(&self, reading: &mut Reading, stop: &AtomicBool) -> Result<(), TransportError> {
@@ -196,12 +205,25 @@ impl Reading {
             Change::Assigned(partitions) => {
                 for &partition in partitions {
                     self.member.seek(partition, self.positions.get(&partition).copied().unwrap_or(0))?;
+                    if !self.positions.contains_key(&partition) && Some(partition.topic) == self.newest_only {
+                        self.skip_old(partition)?;
+                    }
                     self.owned.push(partition);
                 }
             }
             Change::Revoked { partitions, .. } => self.owned.retain(|owned| !partitions.contains(owned)),
         }
         Ok(())
+    }
+
+    /// Of a long partition only the end is read.
+    fn skip_old(&mut self, partition: TopicPartition) -> Result<(), TransportError> {
+        let Some(backlog) = self.member.backlog(partition)?.filter(|backlog| *backlog > READ_BACK) else {
+            return Ok(());
+        };
+        let from = self.member.earliest(partition)? + backlog - READ_BACK;
+        tracing::info!(partition = partition.partition, from, "live reads begin near the end of the events");
+        self.member.seek(partition, from)
     }
 
     fn at_end(&mut self) -> Result<bool, TransportError> {

@@ -72,6 +72,32 @@ fn a_pause_holds_one_partition_and_loses_nothing() {
     assert_eq!(member.values(), ["a", "x", "b", "a", "b"]);
 }
 
+#[test]
+fn a_paused_member_that_polls_keeps_its_place_and_knows_its_backlog() {
+    let Some(kafka) = transport("a_paused_member_that_polls_keeps_its_place_and_knows_its_backlog") else { return };
+    let input = topic(&kafka, "input", 1);
+    fill(&kafka, &input, 0, &["a"]);
+    let mut member = join(&kafka, &unique("group"), "one", &[&input], &[]);
+    member.until("a record", |member| member.records.len() == 1);
+    member.drain(at(0, 0));
+    assert_eq!(member.member.backlog(at(0, 0)).expect("asked"), Some(0));
+    member.member.pause(at(0, 0)).expect("paused");
+    fill(&kafka, &input, 0, &["b", "c"]);
+    // Longer than the session time-out of 6 s.
+    let until = Instant::now() + Duration::from_secs(9);
+    while Instant::now() < until {
+        member.step().expect("a poll");
+    }
+    assert_eq!(member.changes.len(), 1, "{:?}", member.changes);
+    // Two records and the end of their transaction.
+    assert_eq!(member.member.backlog(at(0, 0)).expect("asked"), Some(3));
+    let commit = [commit_of(at(0, 0), 1)];
+    assert_eq!(member.member.commit_offsets(&commit), CommitOutcome::Committed, "it is still a member");
+    member.member.resume(at(0, 0)).expect("resumed");
+    member.drain(at(0, 0));
+    assert_eq!(member.values(), ["a", "b", "c"]);
+}
+
 fn hand_over(name: &str, protocol: GroupProtocol) {
     let Some(config) = config(name) else { return };
     let kafka = with_protocol(config, protocol);

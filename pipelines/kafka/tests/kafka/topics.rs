@@ -99,3 +99,21 @@ fn an_unknown_topic_is_named_and_not_created() {
     is_named(kafka.member(config).err().expect("unknown"));
     is_named(kafka.partition_count(&name).expect_err("still unknown"));
 }
+
+#[test]
+fn a_topic_made_anew_has_another_id() {
+    let Some(kafka) = transport("a_topic_made_anew_has_another_id") else { return };
+    let spec = TopicSpec { name: unique("anew"), partitions: 1, retention: Retention::Forever };
+    kafka.ensure_topics(std::slice::from_ref(&spec)).expect("created");
+    let first = kafka.topic_id(&spec.name).expect("an id");
+    assert_eq!(kafka.topic_id(&spec.name).expect("asked again"), first);
+    assert!(first.len() >= 20 && first != spec.name, "{first}");
+    wait(admin(kafka.config()).delete_topics(&[&spec.name], &AdminOptions::new())).expect("deleted");
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while !matches!(kafka.topic_id(&spec.name), Err(TransportError::UnknownTopic(_))) {
+        assert!(std::time::Instant::now() < deadline, "it is still there");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    kafka.ensure_topics(std::slice::from_ref(&spec)).expect("made anew");
+    assert_ne!(kafka.topic_id(&spec.name).expect("another id"), first);
+}

@@ -201,7 +201,7 @@ impl Worker {
             CommitOutcome::Fenced(why) => {
                 tracing::warn!(stage = self.factory.name(), %why, "fenced at commit; rejoining");
                 self.abandon();
-                Ok(())
+                self.note_fencing(&why)
             }
             CommitOutcome::Unknown(why) => {
                 tracing::warn!(stage = self.factory.name(), %why, "commit outcome unknown; settling");

@@ -11,6 +11,7 @@
 //! | panic | undone | rewound, the record is then diverted | never visible |
 
 mod epoch;
+mod fencings;
 mod idle;
 mod ledger;
 mod ownership;
@@ -30,6 +31,7 @@ use crate::snapshot::{RecoveryError, SnapshotSettings};
 use crate::stage::StageFactory;
 use crate::standby::Standbys;
 use crate::task::Task;
+use fencings::Fencings;
 
 /// When an epoch ends although input is still waiting.
 #[derive(Debug, Clone, Copy)]
@@ -131,6 +133,23 @@ pub enum WorkerError {
         /// Why.
         source: RecoveryError,
     },
+    /// Another process uses the same name, and each takes the other's partitions for ever.
+    #[error(
+        "{stage}: fenced {fencings} times within {seconds} s, the last time because: {why}. Another process runs with the same \
+         instance name \"{instance}\": give every process a name of its own (setting `instance`), or stop the other one"
+    )]
+    SameInstance {
+        /// Stage name.
+        stage: &'static str,
+        /// The name, with the worker's number.
+        instance: String,
+        /// How often.
+        fencings: usize,
+        /// Within how many seconds.
+        seconds: u64,
+        /// What the log said last.
+        why: String,
+    },
     /// The stage can take no more input.
     #[error("{stage}[{partition}]: {why}")]
     Blocked {
@@ -214,6 +233,7 @@ pub struct Worker {
     background: Option<Background>,
     /// Whether a snapshot has more to write at once.
     is_snapshotting: bool,
+    fencings: Fencings,
     stats: Arc<WorkerStats>,
 }
 
@@ -252,6 +272,7 @@ impl Worker {
             idle_since: None,
             rest_until: None,
             aborts_in_a_row: 0,
+            fencings: Fencings::default(),
             stats: Arc::new(WorkerStats::default()),
         };
         worker.join()?;
@@ -313,6 +334,9 @@ impl Worker {
                 // What was open is settled by the log; state comes back by replay once it answers.
                 tracing::warn!(stage, error = %source, "joining anew");
                 self.abandon();
+                if let TransportError::Fenced(why) = source {
+                    self.note_fencing(&why)?;
+                }
                 self.rest_until = Some(self.clock.monotonic() + REST);
                 Ok(Step::Idle)
             }
@@ -331,6 +355,7 @@ impl Worker {
             Err(TransportError::Fenced(why)) => {
                 tracing::warn!(stage = self.factory.name(), %why, "fenced while polling; rejoining");
                 self.abandon();
+                self.note_fencing(&why)?;
                 return Ok(Step::Worked);
             }
             Err(TransportError::Unavailable(why)) => {

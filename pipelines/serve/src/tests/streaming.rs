@@ -17,6 +17,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use super::{Held, NOW_MS, TOKEN, clock, frame, order, score, session, sites};
+use crate::consumer::READ_BACK;
 use crate::shop::ShopKeys;
 use crate::{Consumer, ConsumerConfig, Live, ServeConfig, ServeMetrics, router, shop};
 
@@ -226,4 +227,33 @@ async fn the_shop_is_for_this_machine_only() {
         assert_eq!(get(path, "localhost").await.unwrap().status(), StatusCode::OK, "{path}");
     }
     assert_eq!(get("/", "localhost").await.unwrap().headers()[header::LOCATION], "/shop");
+}
+
+#[tokio::test]
+async fn a_start_reads_only_the_end_of_the_events_and_all_of_the_rest() {
+    let log = MemoryLog::new();
+    log.ensure_topics(&["events", "sessions"].map(spec)).unwrap();
+    let fill = |topic: &str, count: u64| {
+        let record = Append { topic: 0, partition: 0, timestamp_ms: NOW_MS, key: b"", value: b"x" };
+        let records = vec![record; count as usize];
+        let appender = log.appender(vec![topic.to_owned()]).unwrap();
+        appender.append(&records, Box::new(|result| result.unwrap())).unwrap();
+    };
+    fill("events", 3 * READ_BACK);
+    fill("sessions", 2 * READ_BACK);
+    let clock: Arc<dyn Clock> = clock();
+    let live = Live::new(ServeConfig::default(), &sites(), Arc::clone(&clock));
+    let metrics = ServeMetrics::new(&prometheus::Registry::new()).unwrap();
+    let config =
+        ConsumerConfig { namespace: String::new(), instance: "a".to_owned(), schema_ids: SchemaIds::identity() };
+    let consumer = Consumer::new(Arc::new(log.clone()), clock, config, Arc::clone(&live), metrics.clone());
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let running = std::thread::spawn(move || consumer.run(&stopping).unwrap());
+    while live.figures("shop")["state"] != "live" {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    stop.store(true, Ordering::Release);
+    running.join().unwrap();
+    assert_eq!(metrics.records.with_label_values(&["unknown"]).get(), READ_BACK + 2 * READ_BACK);
 }
