@@ -220,6 +220,11 @@ pub trait Transport: Send + Sync {
     /// A group's committed position; `None` where it never committed.
     fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>>;
 
+    /// Why this log answers nothing any more and must be opened anew, where that is so. A log that only cannot be reached is none such.
+    fn ended(&self) -> Option<String> {
+        None
+    }
+
     /// Applies retention as of `now_ms`, where that is this process's task: the embedded log's. A broker does it by itself.
     fn apply_retention(&self, _now_ms: i64) -> Result<()> {
         Ok(())

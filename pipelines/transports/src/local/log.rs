@@ -271,6 +271,10 @@ impl<S: Store> Transport for LocalLog<S> {
         self.handle.committed_in(group, &place)
     }
 
+    fn ended(&self) -> Option<String> {
+        self.handle.over.read().clone()
+    }
+
     fn apply_retention(&self, now_ms: i64) -> Result<()> {
         self.trim(now_ms).map(drop)
     }
