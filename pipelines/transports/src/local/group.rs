@@ -13,7 +13,7 @@ struct GroupMember {
     instance_id: String,
     /// Topic number and partition count.
     topics: Vec<(u32, u32)>,
-    /// Set when the member went away without closing.
+    /// Set when the member went away without closing, and moved ahead by each poll of one that must poll in time.
     expires_at_ms: Option<i64>,
 }
 
@@ -64,7 +64,7 @@ impl Group {
         }
     }
 
-    /// The member's process is gone without a word: it keeps its partitions until then.
+    /// The member's process is gone without a word, or must be heard of again: it keeps its partitions until then.
     pub(crate) fn abandon(&mut self, member: u64, expires_at_ms: i64) {
         if let Some(member) = self.members.get_mut(&member) {
             member.expires_at_ms = Some(expires_at_ms);

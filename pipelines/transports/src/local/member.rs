@@ -7,7 +7,7 @@ use super::assignment::Place;
 use super::coordinator::Coordinator;
 use super::faults::{Fault, Moment};
 use super::log::Log;
-use super::options::MAX_METADATA_BYTES;
+use super::options::{LocalOptions, MAX_METADATA_BYTES};
 use super::partition::{Partition, Topic};
 use super::producer::Producer;
 use super::store::{OffsetWrite, Store};
@@ -52,6 +52,9 @@ impl<S: Store> LocalMember<S> {
             let mut coordinator = producer.log.coordinator.lock();
             let member = coordinator.next_member();
             coordinator.group(&config.group).join(member, &config.instance_id, widths(&inputs));
+            if let Some(until_ms) = alive_until_ms(&producer.log.options) {
+                coordinator.abandon(&config.group, member, until_ms);
+            }
             member
         };
         producer.log.wake.notify();
@@ -100,7 +103,11 @@ impl<S: Store> LocalMember<S> {
             _ => {}
         }
         let seen = self.version;
+        let until_ms = alive_until_ms(&self.producer.log.options);
         let (version, handover) = self.coordinator(|coordinator, group, member| {
+            if let Some(until_ms) = until_ms {
+                coordinator.abandon(group, member, until_ms);
+            }
             let group = coordinator.group(group);
             if seen == Some(group.version()) && group.has(member) {
                 return (group.version(), Some(Default::default()));
@@ -240,6 +247,11 @@ impl<S: Store> LocalMember<S> {
             |coordinator| coordinator.group(&self.group).remove(member),
         )
     }
+}
+
+/// Until when a member that polls now is not taken for dead.
+fn alive_until_ms(options: &LocalOptions) -> Option<i64> {
+    options.max_poll_interval_ms.map(|interval_ms| options.clock.now_ms() + interval_ms)
 }
 
 fn widths(topics: &[Arc<Topic>]) -> Vec<(u32, u32)> {

@@ -37,6 +37,9 @@ impl fmt::Debug for Clock {
 pub struct LocalOptions {
     /// How long a member that went away without [`crate::Member::close`] keeps its partitions, in milliseconds.
     pub session_timeout_ms: i64,
+    /// How long a member may go without polling before it is taken for dead, in milliseconds; `None`: it is trusted to come back. A
+    /// log in one process has no need of it: who holds a partition there dies with the log.
+    pub max_poll_interval_ms: Option<i64>,
     /// How long a transaction may stay open, in milliseconds; afterwards it is aborted and its owner fenced.
     pub transaction_timeout_ms: i64,
     /// Largest record, key and value together.
@@ -55,6 +58,7 @@ impl Default for LocalOptions {
     fn default() -> Self {
         Self {
             session_timeout_ms: 10_000,
+            max_poll_interval_ms: None,
             transaction_timeout_ms: 10_000,
             max_record_bytes: 1_048_576,
             max_transaction_bytes: 64 << 20,
