@@ -11,7 +11,9 @@ use millstream_schemas::input_key::{InputIdentity, input_key};
 use millstream_schemas::topics::TOPICS;
 use millstream_schemas::{Collected, Tick};
 use millstream_transports::memory::MemoryLog;
-use millstream_transports::{Append, Batch, Retention, TopicSpec, Transport, partition_for};
+use millstream_transports::{Append, Retention, TopicSpec, Transport, partition_for};
+
+pub use millstream_simulation::committed::{Committed, read};
 
 /// The shop of all tests.
 pub const SITE: &str = "shop";
@@ -158,38 +160,5 @@ impl CollectedEvent {
             payload: self.payload.as_bytes(),
         };
         collected.encode_framed(Collected::ID, value);
-    }
-}
-
-/// One committed record.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Committed {
-    /// Offset.
-    pub offset: u64,
-    /// Append or create time.
-    pub timestamp_ms: i64,
-    /// Key.
-    pub key: Vec<u8>,
-    /// Value.
-    pub value: Vec<u8>,
-}
-
-/// All committed records of a partition.
-pub fn read(log: &MemoryLog, topic: &str, partition: u32) -> Vec<Committed> {
-    let mut reader = log.reader(topic, partition, 0).unwrap();
-    let mut batch = Batch::new();
-    let mut all = Vec::new();
-    loop {
-        let ended = reader.at_end().unwrap();
-        reader.poll(Duration::ZERO, &mut batch).unwrap();
-        all.extend(batch.iter().map(|record| Committed {
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            key: record.key.to_vec(),
-            value: record.value.to_vec(),
-        }));
-        if ended && batch.is_empty() {
-            return all;
-        }
     }
 }

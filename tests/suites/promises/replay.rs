@@ -1,53 +1,20 @@
 //! A task over its own recorded input gives the same output bytes, record by record.
 
-use std::collections::BTreeMap;
-
-use millstream_runtime::{Outputs, Stage, StageFactory};
-use millstream_schemas::{HandOver, OrderEntry, OrderFact, frame};
+use millstream_runtime::StageFactory;
+use millstream_simulation::replay::{TaskOutputs, Written, is_profiles, replay};
 use millstream_tests::topology::{COLLECTED, Topology, factories, read};
-use millstream_transports::RecordRef;
 use proptest::prelude::*;
 
 use crate::scenario::{END_MS, PARTITIONS, happenings, in_order};
 
-type Written = BTreeMap<(String, u32), Vec<(Vec<u8>, Vec<u8>)>>;
-
 /// What a fresh stage writes over the recorded input of one partition.
-fn replay(topology: &Topology, factory: &dyn StageFactory, input: &str, partition: u32) -> Written {
-    let mut stage: Box<dyn Stage> = factory.make(partition);
-    let mut out = Outputs::new();
-    for record in read(&topology.log, input, partition) {
-        stage.on_record(
-            RecordRef {
-                topic: 0,
-                partition,
-                offset: record.offset,
-                timestamp_ms: record.timestamp_ms,
-                key: &record.key,
-                value: &record.value,
-            },
-            &mut out,
-        );
-    }
-    let names: Vec<String> = factory.outputs().into_iter().map(|topic| topic.name).collect();
-    let mut written = Written::new();
-    for append in out.iter() {
-        let place = (names[usize::from(append.topic)].clone(), append.partition);
-        written.entry(place).or_default().push((append.key.to_vec(), append.value.to_vec()));
-    }
-    written
+fn replay_of(topology: &Topology, factory: &dyn StageFactory, input: &str, partition: u32) -> TaskOutputs {
+    replay(factory, partition, &read(&topology.log, input, partition))
 }
 
-fn committed(topology: &Topology, topic: &str, partition: u32) -> Vec<(Vec<u8>, Vec<u8>)> {
-    read(&topology.log, topic, partition).into_iter().map(|record| (record.key, record.value)).collect()
-}
-
-/// Whether the profile stage wrote this record of `events`; all others are ingest's.
-fn is_profiles(value: &[u8]) -> bool {
-    let (id, body) = frame::split(value).unwrap();
-    id == HandOver::ID
-        || id == OrderFact::ID
-        || (id == OrderEntry::ID && OrderEntry::decode(body).unwrap().kind == "owner")
+fn committed(topology: &Topology, topic: &str, partition: u32) -> Vec<Written> {
+    let records = read(&topology.log, topic, partition).into_iter();
+    records.map(|record| (record.timestamp_ms, record.key, record.value)).collect()
 }
 
 fn is_subsequence<T: PartialEq>(part: &[T], whole: &[T]) -> bool {
@@ -74,14 +41,14 @@ proptest! {
 
         let (ingest, profile) = factories(PARTITIONS);
         for partition in 0..PARTITIONS {
-            let replayed = replay(&topology, &profile, "events", partition);
+            let replayed = replay_of(&topology, &profile, "events", partition);
             let others = ["events", "events.rejected", "ledger"];
             for topic in profile.outputs().into_iter().map(|spec| spec.name).filter(|name| !others.contains(&&**name)) {
                 let empty = Vec::new();
                 let expected = replayed.get(&(topic.clone(), partition)).unwrap_or(&empty);
                 prop_assert_eq!(&committed(&topology, &topic, partition), expected, "{}", topic);
             }
-            let replayed = replay(&topology, &ingest, COLLECTED, partition);
+            let replayed = replay_of(&topology, &ingest, COLLECTED, partition);
             let empty = Vec::new();
             let expected = replayed.get(&("identity".to_owned(), partition)).unwrap_or(&empty);
             prop_assert_eq!(&committed(&topology, "identity", partition), expected);
@@ -89,11 +56,11 @@ proptest! {
         // Several tasks write to one partition of `events`: each task's own records are there, in its order, and nobody else's.
         for target in 0..PARTITIONS {
             let all = committed(&topology, "events", target);
-            let (from_profile, from_ingest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, value)| is_profiles(value));
+            let (from_profile, from_ingest): (Vec<_>, Vec<_>) = all.into_iter().partition(|(_, _, value)| is_profiles(value));
             for (stage, input, written) in [(&ingest as &dyn StageFactory, COLLECTED, from_ingest), (&profile, "events", from_profile)] {
                 let mut count = 0;
                 for task in 0..PARTITIONS {
-                    let replayed = replay(&topology, stage, input, task);
+                    let replayed = replay_of(&topology, stage, input, task);
                     let part = replayed.get(&("events".to_owned(), target)).cloned().unwrap_or_default();
                     count += part.len();
                     prop_assert!(is_subsequence(&part, &written), "task {} of {} to events[{}]", task, input, target);
