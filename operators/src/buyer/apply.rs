@@ -1,13 +1,13 @@
 //! Takes in what an order's partition tells.
 //!
 //! All facts of one order come from one partition, in its order: the last one holds. What is told of something unknown at a place
-//! that already went into the past comes too late and changes nothing.
+//! that already went into the past comes too late and changes nothing; [`Changed::is_late`] says so, and whoever feeds the facts rejects it.
 
 use millstream_schemas::OrderFact;
 
 use super::changed::Changed;
 use super::fold::{Folded, make_room};
-use super::matching::rematch;
+use super::matching::{keep_settled, rematch};
 use super::state::{Bought, BoughtLine, Buyer, Past, Returned, ReturnedLine, product};
 use crate::core::EventOrder;
 
@@ -43,7 +43,7 @@ fn put_order(
             let old = buyer.orders.remove(at);
             changed.orders.push((order.order_id.clone(), Some(old)));
         }
-        None if buyer.is_past(&order.place) => return false,
+        None if buyer.is_past(&order.place) => return late(changed),
         None => {}
     }
     let folded = Folded::Order(&order);
@@ -65,7 +65,7 @@ fn put_order(
 
 fn put_refund(
     buyer: &mut Buyer,
-    refund: Returned,
+    mut refund: Returned,
     changed: &mut Changed,
     fold_into: &mut impl FnMut(&mut Past, Folded<'_>),
 ) -> bool {
@@ -74,9 +74,10 @@ fn put_refund(
         Some(at) if buyer.refunds.get(at).is_some_and(|known| known.hand_overs > refund.hand_overs) => return false,
         Some(at) => {
             let old = buyer.refunds.remove(at);
+            keep_settled(buyer, &old, &mut refund);
             changed.refunds.push((refund.refund_id.clone(), Some(old)));
         }
-        None if buyer.is_past(&refund.place) => return false,
+        None if buyer.is_past(&refund.place) => return late(changed),
         None => {}
     }
     let folded = Folded::Refund(&refund);
@@ -98,7 +99,10 @@ fn put_refund(
 
 fn take_order(buyer: &mut Buyer, fact: &OrderFact<'_>, changed: &mut Changed) -> bool {
     let gone = |known: &Bought| Some(&*known.order_id) == fact.order_id && known.hand_overs <= hand_overs(fact);
-    let Some(at) = buyer.orders.iter().position(gone) else { return false };
+    let Some(at) = buyer.orders.iter().position(gone) else {
+        let is_kept = fact.order_id.is_some_and(|order_id| buyer.order(order_id).is_some());
+        return if !is_kept && buyer.is_past(&place(fact)) { late(changed) } else { false };
+    };
     let old = buyer.orders.remove(at);
     changed.orders.push((old.order_id.clone(), Some(old)));
     true
@@ -106,10 +110,19 @@ fn take_order(buyer: &mut Buyer, fact: &OrderFact<'_>, changed: &mut Changed) ->
 
 fn take_refund(buyer: &mut Buyer, fact: &OrderFact<'_>, changed: &mut Changed) -> bool {
     let gone = |known: &Returned| Some(&*known.refund_id) == fact.refund_id && known.hand_overs <= hand_overs(fact);
-    let Some(at) = buyer.refunds.iter().position(gone) else { return false };
+    let Some(at) = buyer.refunds.iter().position(gone) else {
+        let is_kept = fact.refund_id.is_some_and(|refund_id| buyer.refund(refund_id).is_some());
+        return if !is_kept && buyer.is_past(&place(fact)) { late(changed) } else { false };
+    };
     let old = buyer.refunds.remove(at);
     changed.refunds.push((old.refund_id.clone(), Some(old)));
     true
+}
+
+/// It speaks of what is in the sums already, or would have been: they stay as they are.
+fn late(changed: &mut Changed) -> bool {
+    changed.is_late = true;
+    false
 }
 
 fn hand_overs(fact: &OrderFact<'_>) -> u16 {

@@ -13,6 +13,8 @@ pub struct Changed {
     pub refunds: Vec<(Box<str>, Option<Returned>)>,
     /// Whether something went into the past to make room, or, where everything kept is newer, in there at once.
     pub past: bool,
+    /// Whether the fact came too late: it speaks of what went into the past. Nothing differs then.
+    pub is_late: bool,
 }
 
 impl Changed {

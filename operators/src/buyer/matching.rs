@@ -133,6 +133,40 @@ fn share(line: &ReturnedLine, pieces: i64) -> i64 {
     i64::try_from(share).unwrap_or(line.amount_minor)
 }
 
+/// Takes over, from a refund as it was told before, what was matched to orders that went into the past: it was deducted there for good.
+/// What a line had that is no longer told stays as a line of nothing, for the same reason.
+pub(super) fn keep_settled(buyer: &Buyer, before: &Returned, refund: &mut Returned) {
+    let settled = Settled::new(buyer.past.until, &buyer.orders);
+    let mut lines = std::mem::take(&mut refund.lines).into_vec();
+    for was in before.lines.iter().filter(|was| settled.pieces(was) > 0) {
+        let is_same = |line: &&mut ReturnedLine| line.product_id == was.product_id;
+        let by_number = lines.iter().position(|line| line.line_no == was.line_no && line.product_id == was.product_id);
+        let known = match by_number {
+            Some(at) => lines.get_mut(at),
+            None => lines.iter_mut().find(is_same),
+        };
+        let matches = settled.matches(was).cloned();
+        if let Some(line) = known {
+            line.matches.extend(matches);
+            continue;
+        }
+        let is_free = lines.iter().all(|line| line.line_no != was.line_no);
+        let behind = lines.iter().map(|line| line.line_no).max().unwrap_or(0).saturating_add(1);
+        lines.push(ReturnedLine {
+            line_no: if is_free { was.line_no } else { behind },
+            product_id: was.product_id.clone(),
+            matches: matches.collect(),
+            ..ReturnedLine::default()
+        });
+    }
+    lines.sort_by_key(|line| line.line_no);
+    for line in &mut lines {
+        line.matched_quantity = line.matches.iter().map(|matched| matched.quantity).sum();
+        line.matched_minor = line.matches.iter().map(|matched| matched.amount_minor).sum();
+    }
+    refund.lines = lines.into_boxed_slice();
+}
+
 /// Tells matches to orders that went into the past: those stay as they are.
 struct Settled<'a> {
     until: Option<EventOrder>,

@@ -1,9 +1,10 @@
 //! What orders' partitions tell of a person, and what events, time and hand-overs do to it afterwards.
 
+use millstream_schemas::input::Reason;
 use millstream_schemas::{Attribution, Event, Id, OrderFact, Profile, SourceMoved};
 
 use super::{Env, Incoming, People};
-use crate::core::limits::CUSTOMER_RETENTION_MS;
+use crate::core::limits::{BUYER_RETENTION_MS, CUSTOMER_RETENTION_MS};
 use crate::site::Sites;
 use crate::testing::{MINUTE_MS, PERSON, Recorder, SOURCE, Told, Witness, context, decode};
 
@@ -183,4 +184,31 @@ fn an_undone_fact_was_never_there() {
     let (first, again) = house.out.rows.split_at(told);
     let of_facts = |rows: &[crate::testing::Row]| rows.iter().filter(|row| row.topic == "attribution").count();
     assert_eq!((of_facts(first), of_facts(again)), (6, 6));
+}
+
+#[test]
+fn what_is_told_of_sums_is_rejected_and_changes_nothing() {
+    let mut house = House::default();
+    house.fact(&order("order"));
+    house.watermark(300 * MINUTE_MS + BUYER_RETENTION_MS + 1);
+    let before = house.people.get(PERSON).unwrap().trade.clone();
+    assert_eq!(before.as_ref().unwrap().buyer.past.orders, 1);
+    let rows = house.out.rows.len();
+    let never_known = OrderFact { order_id: Some("older"), event_id: "older", event_time: 5, ..order("order") };
+    let refund = OrderFact { order_id: None, refund_id: Some("r"), ..order("refund") };
+    for late in [
+        &order("order"),
+        &order("order_gone"),
+        &never_known,
+        &refund,
+        &OrderFact { kind: "refund_gone", ..refund.clone() },
+    ] {
+        house.fact(late);
+        assert_eq!(house.out.rejected.pop(), Some(Reason::TooLate), "{} {:?}", late.kind, late.order_id);
+    }
+    assert_eq!(house.out.rows.len(), rows);
+    assert_eq!(house.people.get(PERSON).unwrap().trade, before);
+    // A newer one is not.
+    house.fact(&OrderFact { order_id: Some("new"), event_id: "new", event_time: 301 * MINUTE_MS, ..order("order") });
+    assert!(house.out.rejected.is_empty() && house.out.rows.len() > rows);
 }

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use millstream_schemas::OrderFact;
+use millstream_schemas::input::Reason;
 
 use super::people::{Env, People, arm};
 use super::state::Person;
 use super::trade::Whose;
+use crate::core::context::Rejection;
 use crate::core::{Context, Sink};
 use crate::profiles::{self, Figures};
 
@@ -23,6 +25,9 @@ impl People {
         let trade = Arc::make_mut(shared.get_or_insert_default());
         let tiers = trade.tiers();
         let changed = trade.on_fact(fact, &touches, whose, site, cx, sink);
+        if changed.is_late {
+            reject_late(fact, sink);
+        }
         let has_changed = !changed.is_empty() || tiers != trade.tiers();
         // After the orders: what an order takes with it when it goes is no change of its touches.
         trade.named.tell(fact);
@@ -42,4 +47,16 @@ impl People {
             arm(&mut self.timers, fact.person.0, person, due_ms);
         }
     }
+}
+
+#[cold]
+fn reject_late(fact: &OrderFact<'_>, sink: &mut impl Sink) {
+    sink.reject(&Rejection {
+        reason: Reason::TooLate,
+        field: Some("event_time"),
+        detail: "the customer's orders of that time are sums already, after 430 days or because there are too many; scores and credits \
+                 stay as they are, the tables of orders and refunds have it",
+        site: fact.site,
+        event_id: Some(fact.event_id),
+    });
 }

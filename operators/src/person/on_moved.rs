@@ -50,10 +50,18 @@ impl People {
     }
 
     /// The marker in the new person's partition: from here on the source's events wait for its state.
-    pub fn on_moved_here(&mut self, incoming: Incoming<'_, SourceMoved<'_>>, sink: &mut impl Sink) {
+    pub fn on_moved_here(
+        &mut self,
+        incoming: Incoming<'_, SourceMoved<'_>>,
+        env: Env<'_>,
+        cx: &Context<'_>,
+        sink: &mut impl Sink,
+    ) {
         let moved = incoming.record;
         let person = self.person(moved.to_person, moved.site);
         person.identify(moved.user_id);
+        let makes_room = person.is_crowded_by(moved.source);
+        let touches = (makes_room && !person.orders().is_empty()).then(|| person.ledger());
         let Some(source) = person.source_mut(moved.source) else {
             return sink.reject(&Rejection {
                 reason: Reason::TooManySources,
@@ -68,8 +76,17 @@ impl People {
             Some(hold) => {
                 hold_back(hold, HeldKind::SourceMoved, incoming.body);
                 self.held_bytes += incoming.body.len();
+                return;
             }
             None => source.hold = Some(Box::new(Hold::default())),
+        }
+        if makes_room {
+            // What the source had that made room is the person's no longer.
+            let site = env.sites.get(moved.site);
+            if let Some(before) = touches {
+                person.emit_touch_changes(moved.to_person, &before, site, cx, sink);
+            }
+            profiles::emit(moved.to_person, person, site, true, cx, sink);
         }
     }
 

@@ -148,9 +148,8 @@ impl Source {
         end_of_day(self.visits.last_seen_ms.saturating_add(VISITS_RETENTION_MS))
     }
 
-    /// Gives up what nothing can revise any more and nobody asks for.
+    /// Gives up what nothing can revise any more and nobody asks for. Purchases have gone before: touches are kept for them.
     pub fn free(&mut self, rules: &SourceRules, watermark_ms: i64, ordered_at_ms: &[i64]) {
-        self.free_purchases(watermark_ms);
         self.touches.free(&rules.attribution, watermark_ms, ordered_at_ms);
         if self.sessions.is_empty() && watermark_ms > self.forgotten_ms() {
             self.visits = Visits::default();

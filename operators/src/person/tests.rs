@@ -128,7 +128,9 @@ impl House {
             to_person: PERSON,
             ..Default::default()
         };
-        self.people.on_moved_here(Incoming { record: &moved, body: b"marker" }, &mut self.out);
+        let env = Env { sites: &self.sites, scorer: &Heuristic };
+        let cx = context(self.offset, i64::MIN, 0, "");
+        self.people.on_moved_here(Incoming { record: &moved, body: b"marker" }, env, &cx, &mut self.out);
     }
 }
 
@@ -278,6 +280,53 @@ fn sources_of_a_person_are_bounded() {
     assert_eq!(person.sources.len(), SOURCES_PER_PERSON);
     assert!(person.sources.iter().all(|source| source.id.0 >= 10), "the longest idle ones made room");
     assert_eq!(house.out.current("sessions").len(), SOURCES_PER_PERSON + 10);
+}
+
+#[test]
+fn a_marker_that_makes_room_revises_what_the_longest_idle_source_had() {
+    let mut house = House::new();
+    for n in 1..=SOURCES_PER_PERSON as i64 {
+        let told = view(&format!("{n}"), n * 60);
+        house.event(&Event { source: Some(Id(n as u128)), ..told.event() });
+    }
+    // Closed: the profile counts them, and an order's credit is the first visit's.
+    house.watermark(SOURCES_PER_PERSON as i64 * 60 * MINUTE_MS + 40 * MINUTE_MS);
+    let fact = millstream_schemas::OrderFact {
+        kind: "order",
+        site: "shop",
+        person: PERSON,
+        order_id: Some("o"),
+        event_id: "o",
+        event_time: 61 * MINUTE_MS,
+        consent: 15,
+        currency: Some("EUR"),
+        amount_minor: Some(900),
+        reporting_amount_minor: Some(900),
+        ..Default::default()
+    };
+    let env = Env { sites: &house.sites, scorer: &Heuristic };
+    house.people.on_order_fact(&fact, env, &context(house.offset + 1, i64::MIN, 0, "o"), &mut house.out);
+    house.offset += 1;
+    let sessions = |house: &House| {
+        let profiles = house.out.current("profiles");
+        let row: millstream_schemas::Profile<'_> = crate::testing::decode(profiles.values().next().unwrap());
+        row.sessions
+    };
+    let credited = |house: &House| -> Vec<bool> {
+        let rows = house.out.current("attribution");
+        rows.values()
+            .map(|body| crate::testing::decode::<millstream_schemas::Attribution<'_>>(body).channel != "none")
+            .collect()
+    };
+    assert_eq!(sessions(&house), SOURCES_PER_PERSON as i64);
+    assert!(!credited(&house).is_empty() && credited(&house).iter().all(|credited| *credited));
+    house.offset += 1;
+    house.moved_here();
+    let person = house.people.get(PERSON).unwrap();
+    assert!(person.sources.iter().all(|source| source.id != Id(1)), "it was idle longest");
+    assert_eq!(sessions(&house), SOURCES_PER_PERSON as i64 - 1);
+    assert!(!credited(&house).is_empty() && credited(&house).iter().all(|credited| !*credited));
+    house.out.assert_one_output_per_key_and_revision();
 }
 
 #[test]

@@ -176,7 +176,7 @@ impl ProfileStage {
             self.people.on_moved_away(incoming, env, &cx, &mut sink);
         }
         if is_here(&self.config, self.partition, moved.to_person) {
-            self.people.on_moved_here(incoming, &mut sink);
+            self.people.on_moved_here(incoming, env, &cx, &mut sink);
         }
         Ok(())
     }

@@ -32,7 +32,7 @@ fn many_orders_make_room_and_still_count() {
     let mut late = facts(&[Entry::purchase("o3", 3 * 60_000, &[("cup", 1, 99)])]);
     late.extend(facts(&[Entry::purchase("late", 87 * 60_000 + 1, &[("cup", 1, 7)])]));
     let changed: Vec<_> = late.iter().map(|fact| persons.tell(fact)).collect();
-    assert!(changed[0].is_empty());
+    assert!(changed[0].is_empty() && changed[0].is_late && !changed[1].is_late);
     assert!(changed[1].past && changed[1].orders.is_empty());
     assert_eq!((one(&persons).past.orders, net_minor(one(&persons))), (89, count * 10 + 7));
 }
@@ -95,7 +95,64 @@ fn a_refund_keeps_its_match_when_the_order_goes() {
     assert_eq!((net_minor(buyer), buyer.past.revenue_minor), (before, before));
 }
 
+#[test]
+fn a_refund_told_again_after_its_order_went_is_deducted_once() {
+    let told = [
+        Entry::purchase("old", 0, &[("cup", 2, 200), ("hat", 1, 70)]),
+        Entry::refund("u", 20 * DAY_MS, &[("cup", 2, 190), ("hat", 1, 60)]),
+    ];
+    let mut persons = Persons::told(&facts(&told));
+    fold(persons.buyers.get_mut(&person_of(0, 0)).unwrap(), BUYER_RETENTION_MS + 1, add_up);
+    assert_eq!((one(&persons).orders.len(), net_minor(one(&persons))), (0, 20));
+    let rows = persons.out.rows.len();
+    let again = |lines: &[(&'static str, i64, i64)]| {
+        let refund = Entry::refund("u", 20 * DAY_MS, lines);
+        facts(&[refund])[0].clone()
+    };
+    assert!(persons.tell(&again(&[("cup", 2, 190), ("hat", 1, 60)])).is_empty());
+    assert_eq!((persons.out.rows.len(), net_minor(one(&persons))), (rows, 20), "the same again is nothing new");
+    // Told otherwise: what the sums have stays deducted there, and the difference is the refund's own.
+    for (lines, net) in [
+        (&[("cup", 3, 290), ("hat", 1, 60)][..], 270 - 350),
+        (&[("hat", 1, 60)], 270 - 60),
+        (&[("pen", 1, 5)], 270 - 5),
+        (&[("hat", 1, 60), ("cup", 2, 190)], 20),
+        (&[("cup", 2, 190), ("hat", 1, 60)], 20),
+    ] {
+        persons.tell(&again(lines));
+        assert_eq!(net_minor(one(&persons)), net, "{lines:?}");
+        let refund = one(&persons).refund("u").unwrap();
+        assert!(refund.lines.is_sorted_by(|a, b| a.line_no < b.line_no), "each line once: {lines:?}");
+        assert_eq!(refund.matched_minor(), 250, "{lines:?}");
+    }
+    persons.out.assert_one_output_per_key_and_revision();
+}
+
 proptest! {
+    /// Whatever is told again of refunds after orders went: every figure stays.
+    #[test]
+    fn refunds_told_again_change_no_figure(entries in entries(), watermark_day in 0..8i64) {
+        let facts = facts(&entries);
+        let mut persons = Persons::told(&facts);
+        for buyer in persons.buyers.values_mut() {
+            fold(buyer, BUYER_RETENTION_MS + watermark_day * DAY_MS, add_up);
+        }
+        let kept = persons.buyers.clone();
+        for body in &facts {
+            let fact: millstream_schemas::OrderFact<'_> = crate::testing::decode(body);
+            let known = kept[&fact.person].refund(fact.refund_id.unwrap_or_default());
+            // The last telling of each that is kept.
+            let is_last = known.is_some_and(|known| {
+                let place = crate::core::EventOrder::new(fact.event_time, fact.sequence, fact.event_id);
+                known.place == place && i32::from(known.hand_overs) == fact.hand_overs
+            });
+            if fact.kind == "refund" && is_last {
+                prop_assert!(persons.tell(body).is_empty());
+            }
+        }
+        prop_assert_eq!(&persons.buyers, &kept);
+    }
+
     #[test]
     fn folding_changes_no_figure(entries in entries(), watermark_day in 0..8i64) {
         let mut persons = Persons::told(&facts(&entries));
