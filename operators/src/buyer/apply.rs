@@ -1,7 +1,8 @@
 //! Takes in what an order's partition tells.
 //!
 //! All facts of one order come from one partition, in its order: the last one holds. What is told of something unknown at a place
-//! that already went into the past comes too late and changes nothing; [`Changed::is_late`] says so, and whoever feeds the facts rejects it.
+//! that already went into the past comes too late and changes nothing; [`Changed::is_late`] says so, and whoever feeds the facts
+//! rejects it.
 
 use millstream_schemas::OrderFact;
 

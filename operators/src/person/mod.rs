@@ -29,6 +29,8 @@ pub mod trade;
 pub mod warm;
 
 #[cfg(test)]
+mod codec_tests;
+#[cfg(test)]
 mod fact_tests;
 #[cfg(test)]
 mod tests;
