@@ -94,15 +94,14 @@ fn rest(stage: &mut ProfileStage, people: u64, mut offset: u64) {
 fn measure(stage: &mut ProfileStage, what: &str) -> Result<(), RestoreError> {
     let clock = SystemClock::new();
     let mut entries = Entries::new();
-    let (mut slices, mut longest) = (0, Duration::ZERO);
-    let begun = clock.monotonic();
+    let (mut slices, mut longest, mut written) = (0, Duration::ZERO, Duration::ZERO);
     stage.begin();
     loop {
-        let from = clock.monotonic();
         // As the runtime does, a slice at a time; but one after the other.
-        let mut slice = Entries::new();
+        let (from, mut slice) = (clock.monotonic(), Entries::new());
         let is_done = stage.write(&mut slice);
-        longest = longest.max(clock.monotonic() - from);
+        let spent = clock.monotonic() - from;
+        (longest, written) = (longest.max(spent), written + spent);
         slices += 1;
         for (section, key, value) in slice.iter() {
             if let Some(value) = value {
@@ -113,7 +112,6 @@ fn measure(stage: &mut ProfileStage, what: &str) -> Result<(), RestoreError> {
             break;
         }
     }
-    let written = clock.monotonic() - begun;
     stage.end(true);
     let mut again = self::stage();
     let begun = clock.monotonic();
