@@ -1,4 +1,4 @@
-"""The commands `dev-kafka`, `dev-clickhouse` and `dev-registry`: one development server each."""
+"""The commands `dev-kafka`, `dev-clickhouse`, `dev-registry` and `dev-s3`: one development server each."""
 
 from __future__ import annotations
 

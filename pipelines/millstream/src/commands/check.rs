@@ -5,7 +5,7 @@ use millstream_deliver::ClickHouse;
 use crate::config::{Config, TransportKind, WarehouseKind};
 use crate::error::Failure;
 use crate::progress::tell;
-use crate::registry;
+use crate::{registry, snapshots};
 
 /// Looks at everything the configuration names. The configuration itself was validated when it was loaded.
 ///
@@ -24,6 +24,7 @@ pub fn run(config: &Config) -> Result<(), Failure> {
     };
     report("log", check_log(config));
     report("warehouse", check_warehouse(config));
+    report("snapshots", snapshots::check(config).map(|()| Vec::new()));
     if !config.registry.url.is_empty() {
         let registered = registry::register(&config.registry.url, &config.namespace);
         report("schema registry", registered.map(|_| Vec::new()).map_err(|error| error.to_string()));

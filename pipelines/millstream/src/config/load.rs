@@ -202,6 +202,34 @@ mod tests {
     }
 
     #[test]
+    fn a_place_of_snapshots_that_is_none_names_its_line() {
+        assert_eq!(line("[snapshots]\nurl = \"s3:/bucket\"\n").0, 2);
+        let (at, detail) = line("[snapshots]\nurl = \"s3://UP/a\"\n");
+        assert_eq!(at, 2);
+        assert!(detail.contains(if cfg!(feature = "s3") { "bucket" } else { "--features s3" }), "{detail}");
+        assert!(load_text("[snapshots]\nurl = \"file:///a\"\n").is_ok());
+    }
+
+    #[cfg(feature = "s3")]
+    #[test]
+    fn what_is_wrong_with_object_storage_names_its_line() {
+        let plain = "[snapshots]\nurl = \"s3://bucket/a\"\nendpoint = \"http://a:1\"\n";
+        assert_eq!(line(plain).0, 3);
+        assert!(load_text(&format!("{plain}allow_http = true\n")).is_ok());
+        let half = "[snapshots]\nurl = \"s3://bucket\"\nsecret_access_key = \"hidden\"\n";
+        let error = load_text(half).unwrap_err().to_string();
+        assert!(error.contains(":3:") && !error.contains("hidden"), "{error}");
+    }
+
+    #[test]
+    fn the_secret_of_snapshots_is_not_shown() {
+        let variable = ("MILLSTREAM__SNAPSHOTS__SECRET_ACCESS_KEY".to_owned(), "hidden".to_owned());
+        let config = load(None, std::iter::once(variable)).unwrap();
+        assert_eq!(config.snapshots.secret_access_key, "hidden");
+        assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
     fn a_senseless_value_names_its_line() {
         assert_eq!(line("# none\npartitions = 0\n").0, 2);
         assert_eq!(line("[kafka]\nsecurity = \"open\"\n").0, 2);

@@ -204,13 +204,24 @@ impl Default for DeliverSection {
 }
 
 /// Snapshots of operators' state: a start goes on from the newest one instead of replaying all input.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SnapshotsSection {
     /// Whether they are taken. Without, a start replays all input, which must then be kept for ever.
     pub enabled: bool,
-    /// Where: `file:///folder`, which every process that may own a partition must see. Empty: the folder `snapshots` of `data_dir`.
+    /// Where: `file:///folder`, which every process that may own a partition must see, or `s3://bucket/prefix` in a binary built
+    /// with the feature `s3`. Empty: the folder `snapshots` of `data_dir`.
     pub url: String,
+    /// Of `s3://`: the store's address where it is not Amazon's, such as `https://storage.example:9000`.
+    pub endpoint: String,
+    /// Of `s3://`: the bucket's region. Empty: `AWS_REGION`, else `us-east-1`.
+    pub region: String,
+    /// Of `s3://`: access key. Empty: as every client of Amazon's finds it (`AWS_ACCESS_KEY_ID`, web identity, the machine's role).
+    pub access_key_id: String,
+    /// Of `s3://`: its secret; better given as `MILLSTREAM__SNAPSHOTS__SECRET_ACCESS_KEY`.
+    pub secret_access_key: String,
+    /// Of `s3://`: whether an `endpoint` of `http://` will do, where nothing is encrypted.
+    pub allow_http: bool,
     /// Least time between two snapshots of a partition, milliseconds; about what a start after a crash has to replay.
     pub interval_ms: u64,
     /// Whether this process keeps the state of partitions that other processes own up to date beside its own, to take one over at
@@ -222,7 +233,28 @@ pub struct SnapshotsSection {
 
 impl Default for SnapshotsSection {
     fn default() -> Self {
-        Self { enabled: true, url: String::new(), interval_ms: 10_000, standby: false, keep_days: 30 }
+        Self {
+            enabled: true,
+            url: String::new(),
+            endpoint: String::new(),
+            region: String::new(),
+            access_key_id: String::new(),
+            secret_access_key: String::new(),
+            allow_http: false,
+            interval_ms: 10_000,
+            standby: false,
+            keep_days: 30,
+        }
+    }
+}
+
+impl std::fmt::Debug for SnapshotsSection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SnapshotsSection")
+            .field("enabled", &self.enabled)
+            .field("url", &self.url)
+            .field("endpoint", &self.endpoint)
+            .finish_non_exhaustive()
     }
 }
 

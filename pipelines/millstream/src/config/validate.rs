@@ -1,6 +1,7 @@
 //! What types cannot say.
 
 use super::Config;
+use crate::snapshots;
 
 /// A setting that makes no sense.
 pub(super) struct Problem {
@@ -41,6 +42,9 @@ const CHECKS: &[Check] = &[
     (&["deliver", "max_age_ms"], |config| outside_u64(config.deliver.max_age_ms, 1, 600_000)),
     (&["clickhouse", "timeout_ms"], |config| outside_u64(config.clickhouse.timeout_ms, 1_000, 600_000)),
     (&["clickhouse", "connect_timeout_ms"], |config| outside_u64(config.clickhouse.connect_timeout_ms, 100, 60_000)),
+    (&["snapshots", "url"], |config| snapshots::bad_url(&config.snapshots)),
+    (&["snapshots", "endpoint"], |config| snapshots::bad_endpoint(&config.snapshots)),
+    (&["snapshots", "secret_access_key"], |config| snapshots::bad_credentials(&config.snapshots)),
     (&["snapshots", "interval_ms"], |config| outside_u64(config.snapshots.interval_ms, 100, 86_400_000)),
     (&["snapshots", "keep_days"], |config| outside(config.snapshots.keep_days as usize, 0, 30)),
     (&["serve", "max_connections"], |config| outside(config.serve.max_connections, 1, 100_000)),
