@@ -145,6 +145,12 @@ impl Dedup {
         (needed_bytes > self.budget_bytes).then_some(OverBudget { needed_bytes, budget_bytes: self.budget_bytes })
     }
 
+    /// How much of the budget the ids take, per cent.
+    pub fn budget_percent(&self) -> u64 {
+        let needed_bytes = self.now.live.saturating_mul(BYTES_PER_ID) as u64;
+        needed_bytes.saturating_mul(100) / (self.budget_bytes as u64).max(1)
+    }
+
     /// Bytes held to take the epoch back.
     pub fn undo_bytes(&self) -> usize {
         self.inserted.len() * size_of::<(u128, Option<u32>)>()
@@ -257,8 +263,9 @@ mod tests {
     fn a_full_budget_is_told_and_nothing_is_forgotten() {
         let mut dedup = Dedup::new(HOUR, 2 * BYTES_PER_ID);
         assert!(dedup.insert(1) && dedup.insert(2));
-        assert_eq!(dedup.over_budget(), None);
+        assert_eq!((dedup.over_budget(), dedup.budget_percent()), (None, 100));
         assert!(dedup.insert(3));
+        assert_eq!(dedup.budget_percent(), 150);
         let over = dedup.over_budget().unwrap();
         assert_eq!((over.needed_bytes, over.budget_bytes), (3 * BYTES_PER_ID, 2 * BYTES_PER_ID));
         assert!(!dedup.insert(1) && !dedup.insert(2) && !dedup.insert(3));

@@ -179,6 +179,14 @@ impl Stage for IngestStage {
         self.identities.len()
     }
 
+    fn watermark_ms(&self) -> Option<i64> {
+        Some(self.now.watermark.time_ms()).filter(|time_ms| *time_ms > 0)
+    }
+
+    fn budget_percent(&self) -> Option<u64> {
+        Some(self.dedup.budget_percent())
+    }
+
     fn blocked(&self) -> Option<String> {
         let ids = self.dedup.over_budget().map(|over| over.to_string());
         ids.or_else(|| self.identities.over_budget().map(|over| over.to_string()))

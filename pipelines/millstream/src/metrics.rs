@@ -21,6 +21,8 @@ pub struct ProcessMetrics {
     fates: IntGaugeVec,
     delivered: IntGaugeVec,
     snapshot_at: IntGaugeVec,
+    watermark: IntGaugeVec,
+    budget: IntGaugeVec,
 }
 
 impl ProcessMetrics {
@@ -37,13 +39,23 @@ impl ProcessMetrics {
         Ok(Self {
             stage: gauge(
                 "millstream_stage",
-                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; offsets that somebody else had committed; keys in state; partitions owned; partitions taken over from a warm standby, restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
+                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; times it joined anew; offsets that somebody else had committed; keys in state; partitions owned; partitions taken over from a warm standby, restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
                 &["stage", "what"],
             )?,
             fates: gauge("millstream_ingest_fates", "What became of collected records in this process", &["fate"])?,
             snapshot_at: gauge(
                 "millstream_snapshot_timestamp_seconds",
                 "When the stalest owned partition's newest snapshot was written (at first: when the partition was loaded)",
+                &["stage"],
+            )?,
+            watermark: gauge(
+                "millstream_stage_watermark_seconds",
+                "The lowest watermark of the stage's owned partitions, seconds since the epoch; 0 where there is none yet",
+                &["stage"],
+            )?,
+            budget: gauge(
+                "millstream_stage_budget_percent",
+                "How full the fullest partition's memory is that must not overflow; above 100 the stage stops",
                 &["stage"],
             )?,
             delivered: gauge("millstream_deliver_rows", "Rows delivered by this process", &["sink"])?,
@@ -75,13 +87,14 @@ impl ProcessMetrics {
     }
 
     fn refresh_stage(&self, name: &str, workers: &[Arc<WorkerStats>]) {
-        let counts: [Count; 14] = [
+        let counts: [Count; 15] = [
             ("processed", |stats| stats.processed.load(Ordering::Relaxed)),
             ("replayed", |stats| stats.replayed.load(Ordering::Relaxed)),
             ("produced", |stats| stats.produced.load(Ordering::Relaxed)),
             ("diverted", |stats| stats.diverted.load(Ordering::Relaxed)),
             ("commits", |stats| stats.commits.load(Ordering::Relaxed)),
             ("aborts", |stats| stats.aborts.load(Ordering::Relaxed)),
+            ("rejoins", |stats| stats.rejoins.load(Ordering::Relaxed)),
             ("foreign_commits", |stats| stats.foreign_commits.load(Ordering::Relaxed)),
             ("state_keys", |stats| stats.state_keys.load(Ordering::Relaxed)),
             ("owned_partitions", |stats| stats.owned.load(Ordering::Relaxed)),
@@ -95,6 +108,11 @@ impl ProcessMetrics {
             let sum: u64 = workers.iter().map(|stats| read(stats)).sum();
             self.stage.with_label_values(&[name, what]).set(signed(sum));
         }
+        let watermarks =
+            workers.iter().map(|stats| stats.watermark_ms.load(Ordering::Relaxed)).filter(|at_ms| *at_ms > 0);
+        self.watermark.with_label_values(&[name]).set(watermarks.min().unwrap_or(0) / 1_000);
+        let fullest = workers.iter().map(|stats| stats.budget_percent.load(Ordering::Relaxed)).max();
+        self.budget.with_label_values(&[name]).set(signed(fullest.unwrap_or(0)));
         let slice_us = workers.iter().map(|stats| stats.snapshot_slice_max_us.load(Ordering::Relaxed)).max();
         self.stage.with_label_values(&[name, "snapshot_slice_max_us"]).set(signed(slice_us.unwrap_or(0)));
         let stalest = workers.iter().map(|stats| stats.snapshot_oldest_at_ms.load(Ordering::Relaxed));

@@ -300,6 +300,10 @@ impl Stage for ProfileStage {
         self.people.len() + self.orders.len()
     }
 
+    fn watermark_ms(&self) -> Option<i64> {
+        Some(self.gate.current_ms()).filter(|time_ms| *time_ms > 0)
+    }
+
     fn blocked(&self) -> Option<String> {
         self.models.blocked()
     }

@@ -47,6 +47,16 @@ pub trait Stage: Send {
     /// Keys held, for metrics.
     fn state_keys(&self) -> usize;
 
+    /// The watermark that the stage is at, milliseconds UTC, for metrics; `None` where it has none (yet).
+    fn watermark_ms(&self) -> Option<i64> {
+        None
+    }
+
+    /// How much of the memory that must not overflow is used, per cent, for metrics; above 100 the stage is [`Stage::blocked`].
+    fn budget_percent(&self) -> Option<u64> {
+        None
+    }
+
     /// Why the stage can take no more input (a full budget that must not forget), in words for the operator; the worker then stops
     /// the partition.
     fn blocked(&self) -> Option<String> {

@@ -183,6 +183,14 @@ impl Task {
         self.stage.state_keys()
     }
 
+    pub fn watermark_ms(&self) -> Option<i64> {
+        self.stage.watermark_ms()
+    }
+
+    pub fn budget_percent(&self) -> Option<u64> {
+        self.stage.budget_percent()
+    }
+
     pub fn undo_bytes(&self) -> usize {
         self.stage.undo_bytes()
     }

@@ -188,6 +188,10 @@ impl Worker {
                 self.stats.commits.fetch_add(1, Ordering::Relaxed);
                 let keys: usize = self.tasks.values().map(Task::state_keys).sum();
                 self.stats.state_keys.store(keys as u64, Ordering::Relaxed);
+                let watermark_ms = self.tasks.values().filter_map(Task::watermark_ms).min();
+                self.stats.watermark_ms.store(watermark_ms.unwrap_or(0), Ordering::Relaxed);
+                let budget = self.tasks.values().filter_map(Task::budget_percent).max();
+                self.stats.budget_percent.store(budget.unwrap_or(0), Ordering::Relaxed);
                 Ok(())
             }
             CommitOutcome::Aborted(why) => {

@@ -179,6 +179,12 @@ pub struct WorkerStats {
     pub diverted: AtomicU64,
     /// Keys held by the owned tasks.
     pub state_keys: AtomicU64,
+    /// The lowest watermark of the owned tasks as of the last commit, milliseconds since the epoch; 0 where there is none.
+    pub watermark_ms: AtomicI64,
+    /// Of the owned tasks, the fullest memory that must not overflow, per cent as of the last commit.
+    pub budget_percent: AtomicU64,
+    /// Times that the worker gave everything up and joined anew: it was fenced, or did not know how a commit ended.
+    pub rejoins: AtomicU64,
     /// Offsets of the group that somebody else had committed (or removed), found when a partition was taken over.
     pub foreign_commits: AtomicU64,
     /// Partitions owned.

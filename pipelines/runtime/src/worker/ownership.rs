@@ -43,6 +43,8 @@ impl Worker {
         owned.into_iter().for_each(|partition| self.drop_task(partition));
         self.clear_epoch();
         self.member = None;
+        self.stats.rejoins.fetch_add(1, Ordering::Relaxed);
+        self.stats.watermark_ms.store(0, Ordering::Relaxed);
         self.stats.owned.store(0, Ordering::Release);
     }
 
