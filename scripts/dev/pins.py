@@ -22,6 +22,9 @@ S3_REQUIREMENTS = ("moto[s3]==5.2.5", "flask==3.1.3", "flask-cors==6.0.5")
 
 MAVEN_COPY_GOAL = "org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies"
 
+# Holds promtool; Debian's own version (2.42 or newer reads our rules), because no registry that we use has one.
+PROMETHEUS_PACKAGE = "prometheus"
+
 # Chromium without a window, with the libraries that it needs besides the C library, as an npm package.
 CHROMIUM_PACKAGE = "@sparticuz/chromium"
 CHROMIUM = "153.0.0"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from .. import browser as browsers
 from .. import cache
+from .. import promtool as promtools
 from . import process
 from .cargo_output import CargoOutput
 from .tally import Tally
@@ -94,6 +95,18 @@ def schemas() -> Tally:
     """Generated contracts are those that the definitions give."""
     command = ["cargo", "run", "--quiet", "--package", "millstream-schemas", "--bin", "schemas", "--", "--check"]
     return one("schemas --check", command)
+
+
+def alerts() -> Tally:
+    """The alert rules are well formed, and fire when they should."""
+    rules = ROOT / "infra" / "prometheus"
+    try:
+        tool = promtools.promtool()
+    except cache.Missing as missing:
+        return Tally(skipped=[f"alert rules: {str(missing).splitlines()[0]}"])
+    tally = one("promtool check rules", [tool, "check", "rules", str(rules / "alerts.yaml")])
+    tally.add(one("promtool test rules", [tool, "test", "rules", str(rules / "alerts.test.yaml")]))
+    return tally
 
 
 def rust(workspace: Workspace, servers: dict[str, str]) -> Tally:
