@@ -29,12 +29,15 @@ fn action() -> impl Strategy<Value = Action> {
     ]
 }
 
+/// What a snapshot wrote, and what the map was at its mark.
+type Open = (BTreeMap<u64, Option<u32>>, BTreeMap<u64, u32>);
+
 /// Snapshots as a folder of them would hold them: what each wrote, the first of a key holds, and newer ones over older ones.
 #[derive(Default)]
 struct Snapshots {
     stored: BTreeMap<u64, u32>,
     /// What the open one wrote, and what the map was at its mark.
-    open: Option<(BTreeMap<u64, Option<u32>>, BTreeMap<u64, u32>)>,
+    open: Option<Open>,
     kept: usize,
 }
 

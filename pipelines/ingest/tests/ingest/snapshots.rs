@@ -240,6 +240,7 @@ fn said_after(stage: &mut IngestStage) -> String {
 /// In a new version of the format: `cargo test -p millstream-ingest --test ingest write_the_fixture -- --ignored`.
 #[test]
 #[ignore = "writes the fixture of this program's format"]
+#[expect(clippy::disallowed_methods, reason = "asked for by hand, when a format changes")]
 fn write_the_fixture() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-new.bin");
     std::fs::write(path, to_bytes(&undisturbed(&head()).2)).unwrap();

@@ -232,6 +232,7 @@ fn hash(outputs: &[Output]) -> String {
 /// In a new version of the format: `cargo test -p millstream-profile --lib write_the_fixture -- --ignored`.
 #[test]
 #[ignore = "writes the fixture of this program's format"]
+#[expect(clippy::disallowed_methods, reason = "asked for by hand, when a format changes")]
 fn write_the_fixture() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/snapshot-new.bin");
     std::fs::write(path, to_bytes(&state(&mut Script::head()))).unwrap();

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use millstream_operators::core::limits::TIMERS_PER_RECORD;
 use millstream_runtime::snapshot::testing::{Merged, Snapshots, restore};
 use millstream_runtime::{Outputs, SnapshotState, Stage};
-use millstream_schemas::{Control, Id, Watermark};
+use millstream_schemas::{Control, Event, Id, Watermark};
 use millstream_scoring::{builtin, content_hash};
 use millstream_transports::{Retention, TopicSpec};
 use proptest::prelude::*;
@@ -13,6 +14,7 @@ use proptest::prelude::*;
 use super::convergence::{Scenario, Schedule, run, scenario, schedule};
 use super::promotions::{BACK, champion, promotion};
 use super::world::{Input, Output, SITE, factory, framed, record};
+use crate::factory::OUT_SESSIONS;
 use crate::{MemoryArtefacts, ProfileConfig, ProfileFactory, ProfileStage, ProfileTopics};
 
 const DAY_MS: i64 = 86_400_000;
@@ -311,4 +313,46 @@ fn a_lost_entry_of_small_state_is_told() {
     merged.insert((9, 1), vec![1]);
     let error = restore(&merged, &mut stage_with(MemoryArtefacts::new())).unwrap_err();
     assert!(error.to_string().contains("section 9"), "{error}");
+}
+
+/// More timers are due than one announcement may fire: what is owed is owed by whoever is restored, too.
+#[test]
+fn timers_that_are_owed_are_not_forgotten() {
+    let mut stage = stage_with(MemoryArtefacts::new());
+    let mut out = Outputs::new();
+    let more = 7;
+    for number in 0..(TIMERS_PER_RECORD + more) as u64 {
+        let id = number.to_string();
+        let event = Event {
+            site: SITE,
+            event_id: &id,
+            event_type: "page_view",
+            event_time: 1_000,
+            consent: 15,
+            source: Some(Id(number.into())),
+            person: Some(Id(number.into())),
+            channel: "direct",
+            ..Event::default()
+        };
+        let input = Input { offset: number, key: Vec::new(), value: framed(&event) };
+        stage.on_record(record(0, &input), &mut out);
+    }
+    let announcement = framed(&Watermark { upstream: 0, upstreams: 1, time: DAY_MS / 2 });
+    let mut offset = 100_000;
+    let mut closed = |stage: &mut ProfileStage| {
+        let mut out = Outputs::new();
+        offset += 1;
+        stage.on_record(record(0, &Input { offset, key: Vec::new(), value: announcement.clone() }), &mut out);
+        stage.commit_epoch();
+        out.iter().filter(|append| append.topic == OUT_SESSIONS).count()
+    };
+    assert_eq!(closed(&mut stage), TIMERS_PER_RECORD);
+    let mut snapshots = Snapshots::new();
+    snapshots.take(&mut stage);
+    let mut again = stage_with(MemoryArtefacts::new());
+    snapshots.restore(&mut again).unwrap();
+    again.undo_epoch();
+    for stage in [&mut stage, &mut again] {
+        assert_eq!([closed(stage), closed(stage)], [more, 0], "the same time, told again, pays what is owed");
+    }
 }
