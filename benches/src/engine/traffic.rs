@@ -31,8 +31,14 @@ pub struct Traffic {
 }
 
 impl Traffic {
+    /// Everybody comes once first.
     pub fn new(seed: u64, people: u64, partitions: u32) -> Self {
         Self { random: seed, people, partitions, number: 0, introducing: people }
+    }
+
+    /// Goes on with event `number`; everybody has come before.
+    pub fn resumed(seed: u64, people: u64, partitions: u32, number: u64) -> Self {
+        Self { random: seed, people, partitions, number, introducing: 0 }
     }
 
     /// SplitMix64.

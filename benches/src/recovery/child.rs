@@ -1,0 +1,200 @@
+//! The process that is killed: both stages on the embedded log, with snapshots, under load.
+
+use std::io::BufRead;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
+use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
+use millstream_runtime::{
+    EpochLimits, SnapshotFolder, SnapshotSettings, StageFactory, StandbyKeeper, Standbys, SystemClock, Worker,
+    WorkerConfig, WorkerStats,
+};
+use millstream_schemas::topics::TOPICS;
+use millstream_scoring::Model;
+use millstream_scoring::builtin::PROPENSITY;
+use millstream_transports::embedded::{EmbeddedLog, EmbeddedOptions};
+use millstream_transports::{Append, Appender, Retention, TopicSpec, Transport, TransportError};
+
+use crate::traffic::{Collectable, Traffic};
+use crate::{Options, status};
+
+/// Events come in slices of so long.
+const SLICE: Duration = Duration::from_millis(20);
+/// Between two looks.
+const LOOK: Duration = Duration::from_millis(2);
+
+fn spec(name: &str, partitions: u32) -> TopicSpec {
+    TopicSpec { name: name.to_owned(), partitions, retention: Retention::Forever }
+}
+
+fn factories(partitions: u32) -> Vec<Arc<dyn StageFactory>> {
+    let ingest = IngestConfig::new(IngestTopics {
+        collected: spec("events.collected", partitions),
+        events: spec("events", partitions),
+        rejected: spec("events.rejected", partitions),
+        identity: spec("identity", partitions),
+        ledger: spec("ledger", partitions),
+    });
+    let mut profile = ProfileConfig::new(ProfileTopics::of(|name| spec(name, partitions)));
+    profile.scorer = Arc::new(Model::load(PROPENSITY).expect("the shipped artefact is well-formed"));
+    vec![Arc::new(IngestFactory::new(ingest)), Arc::new(ProfileFactory::new(profile))]
+}
+
+/// The workers of both stages.
+struct Workers {
+    stats: Vec<Arc<WorkerStats>>,
+    stop: Arc<AtomicBool>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    fn start(log: &EmbeddedLog, options: &Options, folder: &Path, standbys: &[Arc<Standbys>]) -> Self {
+        let transport: Arc<dyn Transport> = Arc::new(log.clone());
+        let stop = Arc::new(AtomicBool::new(false));
+        let (mut stats, mut threads) = (Vec::new(), Vec::new());
+        for (stage, factory) in factories(options.partitions).into_iter().enumerate() {
+            for index in 0..options.workers {
+                let store = Arc::new(SnapshotFolder::new(folder.join("snapshots")));
+                let config = WorkerConfig {
+                    namespace: String::new(),
+                    instance_id: format!("bench-{index}"),
+                    limits: EpochLimits::default(),
+                    tick_after_ms: None,
+                    max_poisoned: 0,
+                    standbys: standbys.get(stage).cloned(),
+                    snapshots: Some(SnapshotSettings {
+                        interval_ms: options.interval_ms,
+                        at_close: false,
+                        ..SnapshotSettings::new(store)
+                    }),
+                };
+                let worker = Worker::new(transport.clone(), Arc::clone(&factory), Arc::new(SystemClock::new()), config);
+                let mut worker = worker.expect("the log takes members");
+                stats.push(worker.stats());
+                let stop = Arc::clone(&stop);
+                threads.push(std::thread::spawn(move || {
+                    while !stop.load(Ordering::Acquire) {
+                        worker.step().expect("the log works");
+                    }
+                    // Dropped without a word, as if its process had died.
+                }));
+            }
+        }
+        Self { stats, stop, threads }
+    }
+
+    /// Waits until every worker that owns partitions has processed all that is in its input.
+    fn catch_up(&self) {
+        let checks = |stats: &WorkerStats| stats.caught_up_checks.load(Ordering::Acquire);
+        let asked: Vec<u64> = self.stats.iter().map(|stats| checks(stats)).collect();
+        for (stats, asked) in self.stats.iter().zip(asked) {
+            while checks(stats) == asked {
+                std::thread::sleep(LOOK);
+            }
+        }
+    }
+
+    fn drop_silently(self) {
+        self.stop.store(true, Ordering::Release);
+        self.threads.into_iter().for_each(|thread| thread.join().expect("workers do not panic"));
+    }
+}
+
+fn append(appender: &dyn Appender, events: &[Collectable]) {
+    for chunk in events.chunks(1_000) {
+        let records: Vec<Append<'_>> = chunk
+            .iter()
+            .map(|event| Append {
+                topic: 0,
+                partition: event.partition,
+                timestamp_ms: event.timestamp_ms,
+                key: &event.key,
+                value: &event.value,
+            })
+            .collect();
+        loop {
+            match appender.append(&records, Box::new(|result| result.expect("the log works"))) {
+                Ok(()) => break,
+                Err(TransportError::QueueFull { .. }) => std::thread::sleep(LOOK),
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+}
+
+/// Appends events at the rate until the process dies.
+fn load(log: &EmbeddedLog, options: &Options, mut traffic: Traffic) {
+    let appender = log.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
+    let per_slice = options.rate * u64::try_from(SLICE.as_millis()).unwrap_or(1) / 1_000;
+    std::thread::spawn(move || {
+        let mut next = Instant::now();
+        loop {
+            let events: Vec<Collectable> = (0..per_slice).map(|_| traffic.next_event()).collect();
+            append(appender.as_ref(), &events);
+            next += SLICE;
+            std::thread::sleep(next.saturating_duration_since(Instant::now()));
+        }
+    });
+}
+
+pub fn run(options: &Options) {
+    let folder = options.folder.clone().expect("the parent names it");
+    let log = EmbeddedLog::open(folder.join("log"), EmbeddedOptions::default()).expect("the log opens");
+    let topics: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic.name, options.partitions)).collect();
+    log.ensure_topics(&topics).expect("the log works");
+    let standbys: Vec<Arc<Standbys>> = if options.standby { vec![Arc::default(), Arc::default()] } else { Vec::new() };
+    let mut workers = Workers::start(&log, options, &folder, &[]);
+    let introduced = folder.join("introduced");
+    let lives = std::fs::read_to_string(&introduced).ok().and_then(|lives| lives.parse::<u64>().ok()).unwrap_or(0);
+    if lives == 0 {
+        let mut traffic = Traffic::new(1, options.people, options.partitions);
+        let appender = log.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
+        let mut left = options.people;
+        while left > 0 {
+            let events: Vec<Collectable> = (0..left.min(10_000)).map(|_| traffic.next_event()).collect();
+            left -= events.len() as u64;
+            append(appender.as_ref(), &events);
+        }
+    }
+    // Each life has event ids and times of its own, later than those of the lives before.
+    std::fs::write(&introduced, (lives + 1).to_string()).expect("the folder can be written");
+    load(
+        &log,
+        options,
+        Traffic::resumed(lives + 2, options.people, options.partitions, options.people + lives * 1_000_000),
+    );
+    workers.catch_up();
+    println!("{}", status::of("caught up", &workers.stats));
+    keep_standbys(&log, options, &folder, &standbys);
+    let mut lines = std::io::stdin().lock().lines();
+    // The parent asks for a status, or for a take-over; it ends by killing.
+    while let Some(Ok(line)) = lines.next() {
+        if line == "take over" {
+            while standbys.iter().any(|kept| kept.warm.load(Ordering::Relaxed) < u64::from(options.partitions)) {
+                std::thread::sleep(LOOK);
+            }
+            workers.drop_silently();
+            let began = Instant::now();
+            workers = Workers::start(&log, options, &folder, &standbys);
+            workers.catch_up();
+            let mut said = status::of("taken over", &workers.stats);
+            said["seconds"] = began.elapsed().as_secs_f64().into();
+            println!("{said}");
+        } else {
+            println!("{}", status::of("status", &workers.stats));
+        }
+    }
+}
+
+/// Keeps standbys of everything. The first workers know nothing of them, as if they were another process.
+fn keep_standbys(log: &EmbeddedLog, options: &Options, folder: &Path, standbys: &[Arc<Standbys>]) {
+    for (factory, standbys) in factories(options.partitions).into_iter().zip(standbys) {
+        let store = Arc::new(SnapshotFolder::new(folder.join("snapshots")));
+        let keeper = StandbyKeeper::new(Arc::new(log.clone()), factory, store, String::new(), Arc::clone(standbys));
+        std::thread::spawn(move || keeper.run(&AtomicBool::new(false)));
+    }
+}

@@ -1,0 +1,31 @@
+//! What the killed process says of itself, a JSON object a line.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use millstream_runtime::WorkerStats;
+use serde_json::{Value, json};
+
+/// Counts of all workers, and the process's resident memory.
+pub fn of(what: &str, workers: &[Arc<WorkerStats>]) -> Value {
+    let sum = |read: fn(&WorkerStats) -> u64| -> u64 { workers.iter().map(|stats| read(stats)).sum() };
+    let slice_us = workers.iter().map(|stats| stats.snapshot_slice_max_us.load(Ordering::Relaxed)).max();
+    json!({
+        "what": what,
+        "processed": sum(|stats| stats.processed.load(Ordering::Relaxed)),
+        "replayed": sum(|stats| stats.replayed.load(Ordering::Relaxed)),
+        "restored": sum(|stats| stats.restored.load(Ordering::Relaxed)),
+        "taken_warm": sum(|stats| stats.taken_warm.load(Ordering::Relaxed)),
+        "keys": sum(|stats| stats.state_keys.load(Ordering::Relaxed)),
+        "snapshots": sum(|stats| stats.snapshots.load(Ordering::Relaxed)),
+        "snapshots_failed": sum(|stats| stats.snapshots_failed.load(Ordering::Relaxed)),
+        "snapshot_bytes": sum(|stats| stats.snapshot_bytes.load(Ordering::Relaxed)),
+        "snapshot_slice_max_us": slice_us,
+        "resident_bytes": resident_bytes(),
+    })
+}
+
+fn resident_bytes() -> u64 {
+    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+    text.split_whitespace().nth(1).and_then(|pages| pages.parse::<u64>().ok()).unwrap_or(0) * 4_096
+}
