@@ -98,6 +98,16 @@ impl Workers {
         }
     }
 
+    /// When every task had its state; `None` in the first life, which restores nothing.
+    fn restored(&self, partitions: u32) -> Option<Instant> {
+        let sum = |read: fn(&WorkerStats) -> u64| -> u64 { self.stats.iter().map(|stats| read(stats)).sum() };
+        // Two stages.
+        while sum(|stats| stats.owned.load(Ordering::Acquire)) < 2 * u64::from(partitions) {
+            std::thread::sleep(LOOK);
+        }
+        (sum(|stats| stats.restored.load(Ordering::Relaxed)) > 0).then(Instant::now)
+    }
+
     fn drop_silently(self) {
         self.stop.store(true, Ordering::Release);
         self.threads.into_iter().for_each(|thread| thread.join().expect("workers do not panic"));
@@ -142,11 +152,13 @@ fn load(log: &EmbeddedLog, options: &Options, mut traffic: Traffic) {
 }
 
 pub fn run(options: &Options) {
+    let began = Instant::now();
     let folder = options.folder.clone().expect("the parent names it");
     let log = EmbeddedLog::open(folder.join("log"), EmbeddedOptions::default()).expect("the log opens");
     let topics: Vec<TopicSpec> = TOPICS.iter().map(|topic| spec(topic.name, options.partitions)).collect();
     log.ensure_topics(&topics).expect("the log works");
     let standbys: Vec<Arc<Standbys>> = if options.standby { vec![Arc::default(), Arc::default()] } else { Vec::new() };
+    let opened = began.elapsed();
     let mut workers = Workers::start(&log, options, &folder, &[]);
     let introduced = folder.join("introduced");
     let lives = std::fs::read_to_string(&introduced).ok().and_then(|lives| lives.parse::<u64>().ok()).unwrap_or(0);
@@ -167,8 +179,12 @@ pub fn run(options: &Options) {
         options,
         Traffic::resumed(lives + 2, options.people, options.partitions, options.people + lives * 1_000_000),
     );
+    let restored = workers.restored(options.partitions).map(|at| at.duration_since(began).as_secs_f64());
     workers.catch_up();
-    println!("{}", status::of("caught up", &workers.stats));
+    let mut said = status::of("caught up", &workers.stats);
+    said["opened_after_seconds"] = opened.as_secs_f64().into();
+    said["restored_after_seconds"] = restored.into();
+    println!("{said}");
     keep_standbys(&log, options, &folder, &standbys);
     let mut lines = std::io::stdin().lock().lines();
     // The parent asks for a status, or for a take-over; it ends by killing.

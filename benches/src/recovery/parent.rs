@@ -109,9 +109,11 @@ pub fn run(options: &Options) {
             (process.started.elapsed().as_secs_f64(), caught_up)
         };
         eprintln!(
-            "{} {}: {seconds:.2} s, {} records replayed",
+            "{} {}: {seconds:.2} s (log open after {:.2}, state restored after {:.2}), {} records replayed",
             if options.standby { "take-over" } else { "kill" },
             number + 1,
+            caught_up["opened_after_seconds"],
+            caught_up["restored_after_seconds"],
             caught_up["replayed"]
         );
         rounds.push(Round { seconds, caught_up, before });

@@ -46,6 +46,8 @@ pub enum Command {
     AsOf(AsOfArgs),
     /// Which model scores: lists what is there, adds artefacts, promotes one.
     Models(ModelsArgs),
+    /// Recorded input run again, and compared with what was written: proof that nothing was lost, and the way to a rebuilt namespace.
+    Replay(ReplayArgs),
     /// Creates the topics that are missing.
     Topics,
     /// Creates and migrates the warehouse's tables.
@@ -168,6 +170,56 @@ pub enum ModelsCommand {
         #[arg(long)]
         site: Option<String>,
     },
+}
+
+/// `replay`.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ReplayCommand,
+}
+
+/// The commands of `replay`. They read the log; only `rebuild` writes, into a namespace of its own.
+#[derive(Debug, Subcommand)]
+pub enum ReplayCommand {
+    /// Runs tasks again over their recorded input, from a snapshot that is kept, and compares every transaction's outputs with the
+    /// ledger, bit for bit. Nothing is written.
+    Tasks {
+        /// Only this stage: ingest or profile.
+        #[arg(long)]
+        stage: Option<String>,
+        /// Only this input partition.
+        #[arg(long)]
+        partition: Option<u32>,
+        /// Where to begin.
+        #[command(flatten)]
+        from: ReplayFrom,
+    },
+    /// Copies all collected events into another namespace, processes them there from nothing, and compares the current views of both.
+    /// On Kafka it may run while the first namespace is in use; compare again when no more comes in.
+    Rebuild {
+        /// The other namespace's prefix, such as `rebuilt.`; its topics must be empty.
+        #[arg(long)]
+        into: String,
+    },
+    /// Compares the current views of this namespace with another one's.
+    Compare {
+        /// The other namespace's prefix.
+        #[arg(long)]
+        with: String,
+    },
+}
+
+/// Where a replay of tasks begins: at the oldest snapshot that is kept, unless told otherwise.
+#[derive(Debug, Args)]
+pub struct ReplayFrom {
+    /// The snapshot of this number, as its manifest's name has it.
+    #[arg(long)]
+    pub snapshot: Option<u64>,
+    /// No snapshot: the log's beginning.
+    #[arg(long, conflicts_with = "snapshot")]
+    pub beginning: bool,
 }
 
 /// How a result is printed.

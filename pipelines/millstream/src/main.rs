@@ -56,6 +56,7 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Query(args) => commands::query::run(&config, &args),
         Command::AsOf(args) => commands::as_of::run(&config, &args),
         Command::Models(args) => commands::models::run(config, &args.command),
+        Command::Replay(args) => commands::replay::run(config, &args.command),
         Command::Topics => commands::topics::run(&config),
         Command::Migrate => commands::migrate::run(&config),
         Command::Check => commands::check::run(&config),

@@ -9,6 +9,7 @@
 pub mod clock;
 pub mod ledger;
 pub mod outputs;
+pub mod replayed;
 pub mod snapshot;
 pub mod stage;
 pub mod standby;
@@ -18,6 +19,7 @@ pub mod worker;
 pub use clock::{Clock, SystemClock};
 pub use ledger::{FateCount, LedgerBook, LedgerEntry, OutputSum};
 pub use outputs::Outputs;
+pub use replayed::{ReplayStep, ReplayedTask};
 pub use snapshot::{Entries, RestoreError, SnapshotFolder, SnapshotSettings, SnapshotState, SnapshotStore};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
 pub use standby::{StandbyKeeper, Standbys};

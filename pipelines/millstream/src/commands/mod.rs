@@ -9,5 +9,6 @@ pub mod import;
 pub mod migrate;
 pub mod models;
 pub mod query;
+pub mod replay;
 pub mod run;
 pub mod topics;

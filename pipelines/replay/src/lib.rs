@@ -1,0 +1,96 @@
+//! Recorded input run again, for the two promises.
+//!
+//! * *Replay* ([`task`]): one task over its own recorded input, from a snapshot or from the beginning, writes the same bytes: what each
+//!   transaction's ledger record says was written is compared with what the stage gives now.
+//! * *Convergence* ([`copy`], [`views`]): the input of one namespace is copied into another, where everything is processed anew; both
+//!   must end in the same current views.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
+
+pub mod copy;
+mod reading;
+pub mod task;
+pub mod views;
+
+use millstream_runtime::snapshot::recovery::Unusable;
+use millstream_runtime::snapshot::{RecoveryError, StoreError};
+use millstream_transports::TransportError;
+
+/// Why something could not be replayed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplayError {
+    /// The log failed.
+    #[error("the log: {0}")]
+    Log(#[from] TransportError),
+    /// The snapshot store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A snapshot cannot be used.
+    #[error("snapshot {name}: {why}")]
+    Snapshot {
+        /// Its manifest's name.
+        name: String,
+        /// Why.
+        why: Unusable,
+    },
+    /// The state cannot be had.
+    #[error(transparent)]
+    Recovery(#[from] RecoveryError),
+    /// There is no snapshot to start from, and the log's beginning is gone.
+    #[error("{task}: no snapshot to start from, and the input begins at offset {earliest}")]
+    NoStart {
+        /// The task.
+        task: String,
+        /// The earliest offset left.
+        earliest: u64,
+    },
+    /// A snapshot of another logic.
+    #[error(
+        "snapshot {name} was made by logic version {theirs}, this program has {ours}: replay it with the program of that time"
+    )]
+    OtherLogic {
+        /// Its manifest's name.
+        name: String,
+        /// Its logic version.
+        theirs: u32,
+        /// This program's.
+        ours: u32,
+    },
+    /// The stage stopped.
+    #[error("{task}, offset {offset}: {why}")]
+    Blocked {
+        /// The task.
+        task: String,
+        /// Where.
+        offset: u64,
+        /// In the stage's words.
+        why: String,
+    },
+    /// The namespace to copy into is in use.
+    #[error("{topic} holds records already; a replay goes into a namespace of its own: choose another name")]
+    NotEmpty {
+        /// A topic of it.
+        topic: String,
+    },
+    /// A transaction did not commit.
+    #[error("copying to {topic}: {why}; begin again in a new namespace")]
+    NotCommitted {
+        /// Where to.
+        topic: String,
+        /// Why.
+        why: String,
+    },
+    /// A record of the log cannot be read.
+    #[error("{topic}[{partition}], offset {offset}: {detail}")]
+    Unreadable {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: u32,
+        /// Offset.
+        offset: u64,
+        /// What is wrong.
+        detail: String,
+    },
+}
