@@ -194,7 +194,8 @@ impl StandbyKeeper {
     fn restore(&self, at: TopicPartition, topic: &str, committed: u64) -> Result<Option<Task>, RecoveryError> {
         let earliest = self.transport.earliest(topic, at.partition).map_err(unreachable)?;
         let topic_id = self.transport.topic_id(topic).map_err(unreachable)?;
-        let position = Position { topic_id, partition: at.partition, committed, earliest };
+        // A snapshot of another logic is refused; what begins with the log is made by this one throughout.
+        let position = Position { topic_id, partition: at.partition, committed, logic_version: None, earliest };
         let task = TaskName { group: format!("{}{}", self.namespace, self.factory.name()), partition: at.partition };
         let (found, _reasons) = newest_usable(&*self.store, &task, &self.factory, &position)?;
         if let Some((stage, manifest)) = found {

@@ -64,9 +64,8 @@ pub enum RecoveryError {
     Store(#[from] StoreError),
     /// What lies between the snapshot and the committed offset was processed by another logic.
     #[error(
-        "the snapshot of offset {offset} was made by logic version {theirs}, this program has {ours}: records up to the committed \
-         offset {committed} must be replayed by the program that processed them; run `millstream drain` with that one, then start \
-         this one"
+        "records from offset {offset} up to the committed {committed} were processed by logic version {theirs}, this program has {ours}: \
+         they must be replayed by the program that processed them; run `millstream drain` with that one, then start this one"
     )]
     LogicChanged {
         /// The snapshot's offset.
@@ -102,6 +101,8 @@ pub struct Position {
     pub partition: u32,
     /// The group's committed offset.
     pub committed: u64,
+    /// By which logic what lies before it was processed, where that is known.
+    pub logic_version: Option<u32>,
     /// The earliest offset still in the log.
     pub earliest: u64,
 }
@@ -141,6 +142,10 @@ pub fn recover(
     if earliest > 0 && committed > 0 {
         let reasons = if reasons.is_empty() { "there is none".to_owned() } else { reasons.join("; ") };
         return Err(RecoveryError::Lost { earliest, committed, reasons });
+    }
+    let ours = factory.logic_version();
+    if let Some(theirs) = position.logic_version.filter(|theirs| *theirs != ours && committed > 0) {
+        return Err(RecoveryError::LogicChanged { offset: earliest, committed, theirs, ours });
     }
     let mut stage = factory.make(position.partition);
     if let Some(state) = stage.snapshots() {
@@ -218,8 +223,12 @@ fn use_snapshot(
         Ok(manifest) => manifest,
         Err(why) => return Ok(Err(why)),
     };
-    let (theirs, ours) = (manifest.logic_version, factory.logic_version());
-    if theirs != ours && manifest.offset < position.committed {
+    let ours = factory.logic_version();
+    // The snapshot's, and that of the last commit: a newer program may have gone on from this snapshot before it was rolled back.
+    let processed_by = [Some(manifest.logic_version), position.logic_version];
+    if let Some(theirs) = processed_by.into_iter().flatten().find(|theirs| *theirs != ours)
+        && manifest.offset < position.committed
+    {
         let (offset, committed) = (manifest.offset, position.committed);
         return Err(RecoveryError::LogicChanged { offset, committed, theirs, ours });
     }

@@ -159,12 +159,13 @@ impl Worker {
     }
 
     pub(super) fn end_epoch(&mut self) -> Result<(), WorkerError> {
+        let logic_version = self.factory.logic_version();
         let offsets: Vec<OffsetCommit> = self
             .tasks
             .values()
             .filter_map(|task| {
                 let offset = task.offset_to_commit()?;
-                Some(OffsetCommit { partition: task.partition, offset, metadata: stamp(offset) })
+                Some(OffsetCommit { partition: task.partition, offset, metadata: stamp(offset, logic_version) })
             })
             .collect();
         if offsets.is_empty() {

@@ -18,14 +18,27 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Looks without a record after which the ledger is taken for unreachable: somebody's transaction is open there.
 const LOOKS: usize = 50;
 
-/// The note beside an offset of ours.
-pub(super) fn stamp(offset: u64) -> String {
-    format!("{STAMP}{offset}")
+/// The note beside an offset of ours: the offset once more, and the version of the logic that processed what lies before it.
+pub(super) fn stamp(offset: u64, logic_version: u32) -> String {
+    format!("{STAMP}{offset} {logic_version}")
+}
+
+/// Offset and logic version of a note of ours.
+fn stamped(metadata: &str) -> Option<(u64, u32)> {
+    let (offset, logic_version) = metadata.strip_prefix(STAMP)?.split_once(' ')?;
+    Some((offset.parse().ok()?, logic_version.parse().ok()?))
 }
 
 /// Whether we committed this. Tools that copy the note beside another offset are found out too.
 pub(super) fn is_stamped(committed: &Committed) -> bool {
-    committed.metadata.strip_prefix(STAMP).and_then(|offset| offset.parse().ok()) == Some(committed.offset)
+    stamped(&committed.metadata).is_some_and(|(offset, _)| offset == committed.offset)
+}
+
+/// Up to where a stage's outputs are in the log, and by which logic, where that is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub offset: u64,
+    pub logic_version: Option<u32>,
 }
 
 /// Where a task's last transaction ended, by what is left of its ledger.
@@ -54,18 +67,20 @@ impl Worker {
 
     /// Up to where this stage's outputs are in the log: the group's offset if we committed it, else what the ledger says. `None`
     /// where the membership ended meanwhile; the next step joins anew.
-    pub(super) fn committed_by_us(&mut self, partition: TopicPartition) -> Result<Option<u64>, WorkerError> {
+    pub(super) fn committed_by_us(&mut self, partition: TopicPartition) -> Result<Option<Standing>, WorkerError> {
+        let unknown = |offset| Some(Standing { offset, logic_version: None });
         let Some(member) = self.member.as_mut() else { return Ok(None) };
         let told = member.committed(partition).map_err(|source| self.transport_error(source))?;
         if let Some(told) = told.as_ref().filter(|told| is_stamped(told)) {
-            return Ok(Some(told.offset));
+            let logic_version = stamped(&told.metadata).map(|(_, logic_version)| logic_version);
+            return Ok(Some(Standing { offset: told.offset, logic_version }));
         }
         if self.factory.ledger().is_none() {
-            return Ok(Some(told.map_or(0, |told| told.offset)));
+            return Ok(unknown(told.map_or(0, |told| told.offset)));
         }
         if told.is_none() && self.look_into_ledger(partition, None)?.is_none() {
             // The group's first start, with nothing to doubt.
-            return Ok(Some(0));
+            return Ok(unknown(0));
         }
         let Some(noted) = self.look_behind_open_transactions(partition)? else { return Ok(None) };
         let (stage, number) = (self.factory.name(), partition.partition);
@@ -82,7 +97,7 @@ impl Worker {
             ledger_offset = next,
             "somebody else committed (or removed) this group's offset; going on from where the ledger says that our outputs end"
         );
-        Ok(Some(next))
+        Ok(unknown(next))
     }
 
     /// As [`Worker::look_into_ledger`], and nothing that was committed before can be missing: a transaction is read only when all
@@ -161,10 +176,13 @@ mod tests {
     #[test]
     fn only_our_own_note_beside_its_own_offset_is_believed() {
         let committed = |offset, metadata: &str| Committed { offset, metadata: metadata.to_owned() };
-        assert!(is_stamped(&Committed { offset: 7, metadata: stamp(7) }));
-        for foreign in
-            [committed(7, ""), committed(8, &stamp(7)), committed(7, "millstream/2 7"), committed(7, "millstream/1")]
-        {
+        assert!(is_stamped(&Committed { offset: 7, metadata: stamp(7, 3) }));
+        for foreign in [
+            committed(7, ""),
+            committed(8, &stamp(7, 3)),
+            committed(7, "millstream/2 7 3"),
+            committed(7, "millstream/1"),
+        ] {
             assert!(!is_stamped(&foreign), "{foreign:?}");
         }
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::Ordering;
 
 use millstream_transports::{Change, MemberConfig, TopicPartition, TransportError};
 
+use super::ledger::Standing;
 use super::snapshots::{Of, TaskSnapshots};
 use super::{Worker, WorkerError};
 use crate::snapshot::recovery::{Position, Recovered, RecoveryError, adopt, recover};
@@ -75,12 +76,13 @@ impl Worker {
     /// Makes the task of a partition: the newest snapshot's state, or an empty one, and what follows in the log replayed up to the
     /// committed offset.
     pub(super) fn load(&mut self, partition: TopicPartition) -> Result<(), WorkerError> {
-        let Some(committed) = self.committed_by_us(partition)? else { return Ok(()) };
+        let Some(standing) = self.committed_by_us(partition)? else { return Ok(()) };
+        let committed = standing.offset;
         let Some(member) = self.member.as_mut() else { return Ok(()) };
         let earliest = member.earliest(partition).map_err(|source| self.transport_error(source))?;
         let (mut task, start) = match self.config.snapshots.clone() {
-            Some(settings) => self.restore(partition, &settings, committed, earliest)?,
-            None => (self.from_whole_log(partition, committed, earliest)?, earliest),
+            Some(settings) => self.restore(partition, &settings, standing, earliest)?,
+            None => (self.from_whole_log(partition, standing, earliest)?, earliest),
         };
         let Some(member) = self.member.as_mut() else { return Ok(()) };
         member.seek(partition, start).map_err(|source| self.transport_error(source))?;
@@ -96,10 +98,17 @@ impl Worker {
         Ok(())
     }
 
-    fn from_whole_log(&self, at: TopicPartition, committed: u64, earliest: u64) -> Result<Task, WorkerError> {
+    fn from_whole_log(&self, at: TopicPartition, standing: Standing, earliest: u64) -> Result<Task, WorkerError> {
+        let Standing { offset: committed, logic_version } = standing;
         if earliest > 0 && committed > 0 {
             let (stage, partition) = (self.factory.name(), at.partition);
             return Err(WorkerError::Truncated { stage, partition, earliest, committed });
+        }
+        let ours = self.factory.logic_version();
+        if let Some(theirs) = logic_version.filter(|theirs| *theirs != ours && committed > 0) {
+            let (stage, partition) = (self.factory.name(), at.partition);
+            let source = RecoveryError::LogicChanged { offset: earliest, committed, theirs, ours };
+            return Err(WorkerError::Recovery { stage, partition, source });
         }
         Ok(Task::new(at, self.factory.make(at.partition), earliest, committed))
     }
@@ -108,15 +117,16 @@ impl Worker {
         &mut self,
         at: TopicPartition,
         settings: &SnapshotSettings,
-        committed: u64,
+        standing: Standing,
         earliest: u64,
     ) -> Result<(Task, u64), WorkerError> {
+        let Standing { offset: committed, logic_version } = standing;
         let (stage, partition) = (self.factory.name(), at.partition);
         let name = TaskName { group: self.topic(stage), partition };
         let inputs = self.factory.inputs();
         let topic = self.topic(inputs.get(usize::from(at.topic)).map_or("", |topic| &topic.name));
         let topic_id = self.transport.topic_id(&topic).map_err(|source| self.transport_error(source))?;
-        let position = Position { topic_id: topic_id.clone(), partition, committed, earliest };
+        let position = Position { topic_id: topic_id.clone(), partition, committed, logic_version, earliest };
         let began = self.clock.monotonic();
         let who = &self.config.instance_id;
         let kept = self.config.standbys.as_ref().and_then(|standbys| standbys.take(at, committed));

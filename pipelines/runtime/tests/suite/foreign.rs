@@ -41,7 +41,7 @@ fn holds(transport: &dyn Transport) {
 }
 
 /// Where the group's offset may be put, and with which note.
-const FOREIGN: [(u64, &str); 5] = [(0, ""), (2, ""), (99, ""), (2, "millstream/1 5"), (5, "reset")];
+const FOREIGN: [(u64, &str); 5] = [(0, ""), (2, ""), (99, ""), (2, "millstream/1 5 1"), (5, "reset")];
 
 #[test]
 fn while_the_stage_is_stopped() {
@@ -52,7 +52,7 @@ fn while_the_stage_is_stopped() {
         steps(&mut worker);
         worker.close().unwrap();
         let ours = memory.committed("counters", "in", 0).unwrap().unwrap();
-        assert_eq!((ours.offset, ours.metadata.as_str()), (5, "millstream/1 5"));
+        assert_eq!((ours.offset, ours.metadata.as_str()), (5, "millstream/1 5 1"));
         commit_foreign(&memory, offset, note);
         feed_all(transport.as_ref());
         let mut worker = start(&transport);

@@ -245,6 +245,31 @@ fn nothing_is_replayed_across_a_changed_logic_until_the_old_one_has_drained() {
     steps(&mut worker, 5);
     assert_eq!(worker.stats().replayed.load(Ordering::Relaxed), 0);
     world.assert_undisturbed();
+    // Nor back: what the new one processed since its last snapshot is the new one's.
+    let newest: Vec<String> = world.manifests().into_iter().rev().collect();
+    for (at, name) in newest.iter().enumerate() {
+        let is_newest = at == 0 || newest[at - 1][..15] != name[..15];
+        let of_new = String::from_utf8(world.store.get(name).unwrap()).unwrap().contains("\"logic_version\": 2");
+        if is_newest || of_new {
+            world.store.delete(name).unwrap();
+        }
+    }
+    drop(worker);
+    let mut worker = world.worker();
+    let error = (0..20).find_map(|_| worker.step().err()).expect("it must refuse");
+    assert!(error.to_string().contains("logic version 2, this program has 1"), "{error}");
+}
+
+#[test]
+fn nor_from_the_logs_beginning() {
+    let world = lived();
+    for name in world.store.list("").unwrap() {
+        world.store.delete(&name).unwrap();
+    }
+    let store: Arc<dyn SnapshotStore> = Arc::new(world.store.clone());
+    let mut worker = world.worker_with(Arc::new(Changed), store);
+    let error = (0..20).find_map(|_| worker.step().err()).expect("it must refuse");
+    assert!(error.to_string().contains("logic version 1, this program has 2"), "{error}");
 }
 
 /// A store that fails as often as it is told to.
