@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millstream_schemas::Churn;
+use millstream_schemas::{Churn, purposes};
 use millstream_scoring::btyd::{BgNbd, DAYS_PER_WEEK, History};
 use proptest::prelude::*;
 
@@ -113,6 +113,8 @@ fn orders_without_the_purpose_are_as_if_they_had_not_been() {
     let rows = churn(&recorder);
     assert_eq!((rows[0].purchase_days, rows[0].consent, rows[0].role), (1, i32::from(MAY_SCORE), "fallback"));
     assert!(!rows[0].retracted && rows[1].retracted && rows[1].revision > rows[0].revision);
+    // Or a sink that asks for a purpose would keep the row before for ever.
+    assert_eq!(rows[1].consent, purposes::ALL);
 }
 
 #[test]

@@ -72,6 +72,8 @@ pub fn emit(
 pub(super) fn retract(customer: &Customer<'_>, rules: &Rules, cx: &Context<'_>, sink: &mut impl Sink) {
     let nothing = Clv {
         retracted: true,
+        // Nothing is left that could forbid a purpose; and who was told of the row before must learn that it has ceased.
+        consent: purposes::ALL,
         event_time: cx.event_time_ms,
         scored_at: cx.event_time_ms,
         tier: Tier::None.as_str(),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millstream_schemas::Clv;
+use millstream_schemas::{Clv, purposes};
 use millstream_scoring::btyd::{BtydModel, DAYS_PER_WEEK, GammaGamma, History};
 use proptest::prelude::*;
 
@@ -192,6 +192,8 @@ fn values_need_the_order_predictions_need_consent() {
     assert_eq!((rows[0].revenue_minor, rows[0].clv_365d_minor, rows[0].tier), (5_000, None, "none"));
     assert_eq!((rows[0].consent, rows[0].role, rows[0].model), (i32::from(NECESSARY), "fallback", "bg_nbd+mean"));
     assert!(rows.len() == 2 && rows[1].retracted && !rows[0].retracted);
+    // Or a sink that asks for a purpose would keep the row before for ever.
+    assert_eq!(rows[1].consent, purposes::ALL);
 }
 
 #[test]

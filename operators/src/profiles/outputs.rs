@@ -1,6 +1,6 @@
 //! The record of a profile.
 
-use millstream_schemas::{Id, Profile};
+use millstream_schemas::{Id, Profile, purposes};
 
 use super::Figures;
 use crate::core::{Context, RecordKey, Sink};
@@ -37,6 +37,8 @@ pub fn emit(id: Id, person: &Person, site: &SiteConfig, was_there: bool, cx: &Co
         if was_there {
             sink.profile(&Profile {
                 retracted: true,
+                // Nothing is left that could forbid a purpose; and who was told of the row before must learn that it has ceased.
+                consent: purposes::ALL,
                 first_seen_at: cx.event_time_ms,
                 last_seen_at: cx.event_time_ms,
                 ..row

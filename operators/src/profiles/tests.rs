@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use millstream_schemas::{Engagement, Event, Id, Profile, Session};
+use millstream_schemas::{Engagement, Event, Id, Profile, Session, purposes};
 use proptest::prelude::*;
 
 use crate::person::{Env, Incoming, People};
@@ -118,4 +118,7 @@ fn an_ordinary_event_makes_no_profile() {
         &Told { id: "late".to_owned(), kind: "click", time_ms: 40 * MINUTE_MS, consent: 3, ..Told::default() }.event(),
     );
     assert!(house.rows("profiles").is_empty() && house.rows("engagement").is_empty());
+    // Or a sink that asks for a purpose would keep the row before for ever.
+    let last = house.out.rows.iter().rfind(|row| row.topic == "profiles").unwrap();
+    assert_eq!(decode::<Profile<'_>>(&last.body).consent, purposes::ALL);
 }
