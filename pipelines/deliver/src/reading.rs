@@ -7,7 +7,7 @@ use crate::routes::Route;
 
 /// A record's fate.
 #[derive(Debug)]
-pub(crate) enum Fate<'a> {
+pub enum Fate<'a> {
     /// A row, with its values in schema order.
     Row(Vec<Value<'a>>),
     /// A row that this sink must not see.
@@ -20,17 +20,17 @@ pub(crate) enum Fate<'a> {
 
 /// Why a record cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Reject {
+pub struct Reject {
     /// Why, as the catalogue calls it.
-    pub(crate) reason: Reason,
+    pub reason: Reason,
     /// The field at fault, where one is.
-    pub(crate) field: Option<&'static str>,
+    pub field: Option<&'static str>,
     /// What was wrong.
-    pub(crate) detail: String,
+    pub detail: String,
 }
 
 /// Reads one record of a route's topic.
-pub(crate) fn read<'a>(route: &Route, ids: &SchemaIds, required_purposes: i32, value: &'a [u8]) -> Fate<'a> {
+pub fn read<'a>(route: &Route, ids: &SchemaIds, required_purposes: i32, value: &'a [u8]) -> Fate<'a> {
     let reject = |reason, field, detail| Fate::Rejected(Reject { reason, field, detail });
     if value.is_empty() {
         // A tombstone ends a key on a compacted topic; its retracted revision came as a row before it.

@@ -28,7 +28,10 @@ pub fn delivered_records() -> impl Iterator<Item = (&'static RecordSchema, &'sta
 }
 
 /// The routes, in the order in which the member's inputs are named.
-pub(crate) fn routes(transport: &dyn Transport, prefix: &str, group: &str) -> Result<Vec<Route>, DeliverError> {
+///
+/// # Errors
+/// Where a topic is missing or the log cannot be reached; `group` is named in it.
+pub fn routes(transport: &dyn Transport, prefix: &str, group: &str) -> Result<Vec<Route>, DeliverError> {
     let mut routes: Vec<Route> = Vec::new();
     for (schema, table) in delivered_records() {
         let topic = format!("{prefix}{}", schema.topic);

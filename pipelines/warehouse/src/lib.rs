@@ -17,6 +17,7 @@
 mod columns;
 pub mod compact;
 mod error;
+mod exact;
 mod files;
 mod rows;
 mod session;
@@ -26,6 +27,7 @@ mod warehouse;
 mod write;
 
 pub use error::WarehouseError;
+pub use exact::{Cells, ExactRows, cells_of};
 pub use rows::{ParquetRows, open_parquet};
 pub use sink::ParquetSink;
 pub use warehouse::Warehouse;

@@ -18,4 +18,5 @@ pub use client::ClickHouse;
 pub use config::ClickHouseConfig;
 pub use error::ClickHouseError;
 pub use migrate::{MIGRATIONS, Migrated, Migration};
+pub use row_binary::write_field;
 pub use sink::ClickHouseSink;

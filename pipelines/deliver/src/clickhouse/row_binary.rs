@@ -28,7 +28,11 @@ fn write_fields(out: &mut Vec<u8>, schema: &RecordSchema, values: &[Value<'_>]) 
     Ok(())
 }
 
-fn write_field(out: &mut Vec<u8>, field: &Field, value: &Value<'_>) -> Result<(), String> {
+/// Appends one field as the tables hold it. Where a value is of another type than its field it says so.
+///
+/// # Errors
+/// In words, with the field's name.
+pub fn write_field(out: &mut Vec<u8>, field: &Field, value: &Value<'_>) -> Result<(), String> {
     if field.optional {
         // Nullable: one byte says whether a value follows.
         out.push(u8::from(*value == Value::Null));

@@ -29,8 +29,8 @@ fn stamped(metadata: &str) -> Option<(u64, u32)> {
     Some((offset.parse().ok()?, logic_version.parse().ok()?))
 }
 
-/// Whether we committed this. Tools that copy the note beside another offset are found out too.
-pub(super) fn is_stamped(committed: &Committed) -> bool {
+/// Whether a worker committed this. Tools that copy the note beside another offset are found out too.
+pub fn is_stamped(committed: &Committed) -> bool {
     stamped(&committed.metadata).is_some_and(|(offset, _)| offset == committed.offset)
 }
 

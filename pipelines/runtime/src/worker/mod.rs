@@ -17,6 +17,8 @@ mod ledger;
 mod ownership;
 pub(crate) mod snapshots;
 
+pub use ledger::is_stamped;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
