@@ -45,7 +45,8 @@ impl Tables for ClickHouseTables {
         let columns: Vec<String> = route.schema.fields.iter().map(|field| format!("`{}`", field.name)).collect();
         let of_topic = if self.knows_topics(route.table)? {
             let quoted = route.topic_id.replace('\\', "\\\\").replace('\'', "\\'");
-            format!(" AND {TOPIC_COLUMN} = '{quoted}'")
+            // Rows from before there was such a column have an empty one.
+            format!(" AND {TOPIC_COLUMN} IN ('{quoted}', '')")
         } else {
             String::new()
         };

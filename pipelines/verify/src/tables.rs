@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use millstream_deliver::{Fate, Route, read};
+use millstream_deliver::{Fate, Note, Route, read};
 use millstream_schemas::{RecordSchema, Value};
 use millstream_transports::Transport;
 
@@ -102,7 +102,8 @@ struct Comparison<'a> {
 impl Comparison<'_> {
     fn partition(&mut self, transport: &dyn Transport, partition: u32) -> Result<(), VerifyError> {
         let (topic, group) = (&self.route.topic, &self.scope.deliver.group);
-        let delivered = transport.committed(group, topic, partition)?.map_or(0, |committed| committed.offset);
+        let committed = transport.committed(group, topic, partition)?;
+        let delivered = committed.filter(|committed| self.speaks_of(&committed.metadata)).map_or(0, |now| now.offset);
         let earliest = transport.earliest(topic, partition)?;
         if earliest > 0 {
             self.cut.push(format!("partition {partition} at offset {earliest}"));
@@ -134,6 +135,12 @@ impl Comparison<'_> {
             self.unexplained(partition, row.offset, end, "a row of a record that the log does not have");
         }
         Ok(())
+    }
+
+    /// Whether the note beside an offset speaks of this topic, and not of a former one of the same name.
+    fn speaks_of(&self, metadata: &str) -> bool {
+        let note = Note::decode(metadata).unwrap_or(Note::Empty);
+        note.topic_id().is_none_or(|noted| noted == self.route.topic_id || noted == self.route.topic)
     }
 
     /// Compares the rows of these offsets with the records that lie there.

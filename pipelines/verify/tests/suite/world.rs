@@ -72,6 +72,8 @@ impl World {
                 limits: EpochLimits { max_ms: 3, ..EpochLimits::default() },
                 tick_after_ms: None,
                 max_poisoned: 0,
+                snapshots: None,
+                standbys: None,
             };
             Worker::new(Arc::clone(&transport), stage, Arc::new(CountingClock::default()), config).unwrap()
         });
