@@ -52,6 +52,12 @@ pub enum Command {
     Topics,
     /// Creates and migrates the warehouse's tables.
     Migrate,
+    /// Whether everything that came in is accounted for: compares ledgers, topics and tables and names what differs. Ends with 0 where
+    /// nothing differs, 1 where something does, 2 where it could not be checked.
+    Verify(VerifyArgs),
+    /// Dead letters: lists them, shows one, sends their events through ingest again.
+    #[command(name = "dlq")]
+    DeadLetters(DeadLettersArgs),
     /// Validates configuration and connectivity and says what is wrong.
     Check,
 }
@@ -231,6 +237,80 @@ pub enum Format {
     Csv,
     /// A JSON array with an object a row.
     Json,
+}
+
+/// `dlq`.
+#[derive(Debug, Args)]
+pub struct DeadLettersArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: DeadLettersCommand,
+}
+
+/// The commands of `dlq`.
+#[derive(Debug, Subcommand)]
+pub enum DeadLettersCommand {
+    /// Counts by reason, and the newest letters.
+    List {
+        /// Which letters.
+        #[command(flatten)]
+        which: LetterFilter,
+        /// Newest letters that are shown.
+        #[arg(long, default_value_t = 20)]
+        limit: usize,
+        /// As one JSON object on standard output.
+        #[arg(long)]
+        json: bool,
+    },
+    /// One letter: where it comes from, what is wrong, and its bytes.
+    Show {
+        /// Its id, as `list` gives it.
+        id: String,
+        /// Only the bytes, as they are.
+        #[arg(long)]
+        bytes: bool,
+    },
+    /// Appends the events of letters to the log again, once what was wrong is mended. An event that was accepted meanwhile is a
+    /// duplicate and is dropped.
+    Replay {
+        /// Which letters; at least one filter must be given.
+        #[command(flatten)]
+        which: LetterFilter,
+        /// Says what would be done, and does nothing.
+        #[arg(long)]
+        dry_run: bool,
+        /// Events of one run at most.
+        #[arg(long, default_value_t = 100_000)]
+        limit: u64,
+    },
+}
+
+/// Which letters.
+#[derive(Debug, Args)]
+pub struct LetterFilter {
+    /// Only of this reason, such as `invalid_time`.
+    #[arg(long)]
+    pub reason: Option<String>,
+    /// Only of this stage: ingest, profile, deliver or import.
+    #[arg(long)]
+    pub stage: Option<String>,
+    /// Only of this site.
+    #[arg(long)]
+    pub site: Option<String>,
+    /// Only this letter.
+    #[arg(long)]
+    pub id: Option<String>,
+    /// Only of records received within the last so many hours.
+    #[arg(long)]
+    pub hours: Option<u32>,
+}
+
+/// `verify`.
+#[derive(Debug, Args)]
+pub struct VerifyArgs {
+    /// The whole report as one JSON object on standard output.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `query`.

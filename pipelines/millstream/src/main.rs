@@ -35,7 +35,7 @@ fn main() -> ExitCode {
     // A second provider installed by somebody else in the process serves as well.
     let _ = rustls::crypto::ring::default_provider().install_default();
     match dispatch(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(failure) => {
             progress::tell(&format!("millstream: {failure}"));
             ExitCode::FAILURE
@@ -43,8 +43,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn dispatch(cli: Cli) -> Result<(), Failure> {
-    let config = config::load(cli.config.as_deref(), std::env::vars())?;
+fn dispatch(cli: Cli) -> Result<ExitCode, Failure> {
+    let config = config::load(cli.config.as_deref(), std::env::vars()).map_err(Failure::from);
+    if let Command::Verify(args) = &cli.command {
+        // Its exit code tells what differs from what could not be looked at.
+        return Ok(commands::verify::run(config, args));
+    }
+    let config = config?;
     match cli.command {
         Command::Demo(args) => commands::demo::run(config, &args),
         Command::Run(args) => commands::run::run(config, &args.services),
@@ -60,5 +65,8 @@ fn dispatch(cli: Cli) -> Result<(), Failure> {
         Command::Topics => commands::topics::run(&config),
         Command::Migrate => commands::migrate::run(&config),
         Command::Check => commands::check::run(&config),
+        Command::DeadLetters(args) => commands::dead_letters::run(&config, &args.command),
+        Command::Verify(_) => Ok(()),
     }
+    .map(|()| ExitCode::SUCCESS)
 }

@@ -58,8 +58,9 @@ impl ExactRows {
     pub fn below(&mut self, end: u64) -> Result<Vec<Cells>, WarehouseError> {
         let mut rows = Vec::new();
         loop {
-            match self.decoded.front() {
-                Some((offset, _)) if *offset >= end => break,
+            let next = self.decoded.front().map(|(offset, _)| *offset);
+            match next {
+                Some(offset) if offset >= end => break,
                 Some(_) => rows.extend(self.decoded.pop_front()),
                 None if self.decode_more()? => {}
                 None => break,
@@ -105,7 +106,7 @@ pub fn cells_of(schema: &'static RecordSchema, rows: &[(u64, &[Value<'_>])]) -> 
         }
     }
     let arrays = columns.iter_mut().map(Column::finish).collect::<Result<Vec<_>, _>>();
-    let hashes = arrays.and_then(|arrays| arrays.iter().map(hashes).collect::<Result<Vec<_>, _>>());
+    let hashes = arrays.and_then(|arrays| arrays.iter().map(hashes).collect::<Result<Vec<Vec<u64>>, ArrowError>>());
     let hashes = hashes.map_err(|error| conflict(error.to_string()))?;
     Ok(rows.iter().enumerate().map(|(row, (offset, _))| (*offset, at(&hashes, row))).collect())
 }
@@ -113,13 +114,15 @@ pub fn cells_of(schema: &'static RecordSchema, rows: &[(u64, &[Value<'_>])]) -> 
 /// A batch's rows, those of another partition left out.
 fn cells(schema: &RecordSchema, partition: u32, batch: &RecordBatch) -> Result<Vec<Cells>, ArrowError> {
     let expected = table_schema(schema);
-    let column = |name: &str| match batch.column_by_name(name) {
-        Some(column) => Ok(column.clone()),
-        // A file that is older than the column.
-        None => Ok(new_null_array(expected.field_with_name(name)?.data_type(), batch.num_rows())),
+    let column = |name: &str| -> Result<ArrayRef, ArrowError> {
+        match batch.column_by_name(name) {
+            Some(column) => Ok(column.clone()),
+            // A file that is older than the column.
+            None => Ok(new_null_array(expected.field_with_name(name)?.data_type(), batch.num_rows())),
+        }
     };
     let hashes: Vec<Vec<u64>> =
-        schema.fields.iter().map(|field| hashes(&column(field.name)?)).collect::<Result<_, ArrowError>>()?;
+        schema.fields.iter().map(|field| hashes(&column(field.name)?)).collect::<Result<Vec<_>, ArrowError>>()?;
     let (partitions, offsets) = (column("log_partition")?, column("log_offset")?);
     let other = || ArrowError::SchemaError("log_partition and log_offset are of other types".to_owned());
     let partitions = partitions.as_primitive_opt::<UInt32Type>().ok_or_else(other)?;

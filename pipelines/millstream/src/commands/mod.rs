@@ -2,6 +2,7 @@
 
 pub mod as_of;
 pub mod check;
+pub mod dead_letters;
 pub mod demo;
 pub mod drain;
 pub mod generate;
@@ -12,3 +13,4 @@ pub mod query;
 pub mod replay;
 pub mod run;
 pub mod topics;
+pub mod verify;

@@ -1,0 +1,100 @@
+//! `millstream dlq`
+
+mod print;
+
+use std::io::{Write, stdout};
+
+use millstream_dead_letters::{Filter, Place, Plan, find, list, plan, replay};
+use millstream_operators::site::Sites;
+use millstream_runtime::{Clock, SystemClock};
+
+use crate::cli::{DeadLettersCommand, LetterFilter};
+use crate::config::Config;
+use crate::error::Failure;
+use crate::progress::{Progress, tell};
+use crate::{log, registry};
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// Lists, shows or replays.
+///
+/// # Errors
+/// Where the log cannot be used, or no such letter is there.
+pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure> {
+    let ids = registry::register(&config.registry.url, &config.namespace)?;
+    let transport = log::open(config)?;
+    let place = Place { transport: transport.as_ref(), namespace: &config.namespace, schema_ids: &ids };
+    let now_ms = SystemClock::new().now_ms();
+    let mut out = stdout().lock();
+    match command {
+        DeadLettersCommand::List { which, limit, json } => {
+            let listing = list(place, &filter(which, now_ms), *limit)?;
+            if *json {
+                serde_json::to_writer_pretty(&mut out, &listing)?;
+                writeln!(out)?;
+            } else {
+                print::listing(&listing, &mut out)?;
+            }
+        }
+        DeadLettersCommand::Show { id, bytes } => {
+            let Some(letter) = find(place, id)? else {
+                return Err(Failure::new(format!("no dead letter has the id {id}; see `millstream dlq list`")));
+            };
+            if *bytes {
+                out.write_all(&letter.payload)?;
+            } else {
+                print::letter(&letter, &mut out)?;
+            }
+        }
+        DeadLettersCommand::Replay { which, dry_run, limit } => {
+            let filter = filter(which, now_ms);
+            if which.reason.is_none() && which.stage.is_none() && which.site.is_none() && which.id.is_none() {
+                return Err(Failure::new(
+                    "say which letters: --reason, --id, --site or --stage; `millstream dlq list` shows them",
+                ));
+            }
+            let sites = sites(config)?;
+            let horizon_ms = |site: &str| sites.get(site).horizon_ms;
+            let plan = plan(place, &filter, now_ms, &horizon_ms, *limit)?;
+            print::refused(&plan.refused, &mut out)?;
+            if *dry_run {
+                writeln!(out, "{} events would be appended again", plan.events())?;
+            } else {
+                append(place, &plan, &mut out)?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(())
+}
+
+fn append(place: Place<'_>, plan: &Plan, out: &mut dyn Write) -> Result<(), Failure> {
+    let mut progress = Progress::new("replaying", plan.events());
+    let replayed = replay(place, plan, |appended| progress.at(appended, plan.events(), "events"))?;
+    progress.done("appended");
+    writeln!(out, "{} events were appended again; ingest drops those it has accepted meanwhile", replayed.appended)?;
+    if replayed.appended > 0 {
+        tell("they are processed by the running stages, or by the next `millstream run`");
+    }
+    Ok(())
+}
+
+fn filter(which: &LetterFilter, now_ms: i64) -> Filter {
+    Filter {
+        reason: which.reason.clone(),
+        stage: which.stage.clone(),
+        site: which.site.clone(),
+        id: which.id.clone(),
+        since_ms: which.hours.map(|hours| now_ms - i64::from(hours) * HOUR_MS),
+    }
+}
+
+/// The sites' settings as configured: the stages have them from the log, which is told the same.
+fn sites(config: &Config) -> Result<Sites, Failure> {
+    let mut sites = Sites::default();
+    for site in &config.sites {
+        let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
+        sites.apply(&site.name, 1, 0, &body)?;
+    }
+    Ok(sites)
+}
