@@ -3,6 +3,8 @@
 use millstream_schemas::SchemaIds;
 use millstream_transports::TopicSpec;
 
+use crate::breaker::BreakerConfig;
+
 /// The topics of the stage, as they must exist.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestTopics {
@@ -33,6 +35,8 @@ pub struct IngestConfig {
     pub dedup_budget_bytes: usize,
     /// Devices and users without device that a partition may know; beyond it the partition stops.
     pub max_identities: usize,
+    /// When a partition stops because too much of it is refused; by default never.
+    pub breaker: BreakerConfig,
 }
 
 impl IngestConfig {
@@ -45,6 +49,7 @@ impl IngestConfig {
             dedup_horizon_ms: 86_400_000,
             dedup_budget_bytes: 512 << 20,
             max_identities: 20_000_000,
+            breaker: BreakerConfig::default(),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! Every record has one of the [`fates`]: none vanishes. What a snapshot keeps of the stage stands in `snapshot`.
 
 mod accept;
+mod breaker;
 pub mod classify;
 pub mod clock;
 pub mod config;
@@ -33,6 +34,7 @@ mod snapshot;
 pub mod stage;
 pub mod watermark;
 
+pub use breaker::BreakerConfig;
 pub use config::{IngestConfig, IngestTopics};
 pub use factory::{IngestFactory, OUT_COLLECTED, OUT_EVENTS, OUT_IDENTITY, OUT_REJECTED};
 pub use fates::{Fate, FateTotals, Fates};

@@ -9,6 +9,7 @@ use millstream_schemas::{Collected, Control};
 use millstream_transports::RecordRef;
 
 use crate::accept::Steps;
+use crate::breaker::Breaker;
 use crate::classify::Classifier;
 use crate::decode::{Incoming, decode};
 use crate::dedup::Dedup;
@@ -28,6 +29,8 @@ const IMPORT: &str = "import";
 pub(crate) struct Small {
     pub watermark: Watermark,
     pub fates: Fates,
+    /// Not in snapshots: a window is about what comes now.
+    pub breaker: Breaker,
 }
 
 /// Ingest for one partition of `events.collected`.
@@ -77,14 +80,15 @@ impl IngestStage {
             classifier: &mut self.classifier,
             fates: &mut self.now.fates,
         };
-        let fate = match steps.run(record, collected, out) {
-            Ok(fate) => fate,
+        let (fate, refused) = match steps.run(record, collected, out) {
+            Ok(fate) => (fate, None),
             Err(error) => {
                 reject(&self.shared, record, Some(collected), &error, out);
-                Fate::Rejected
+                (Fate::Rejected, Some(error.reason))
             }
         };
         self.now.fates.count(fate);
+        self.now.breaker.count(&self.shared.config.breaker, refused);
         self.announce(record, false, out);
     }
 
@@ -161,6 +165,7 @@ impl Stage for IngestStage {
         self.dedup.commit();
         self.identities.commit();
         self.shared.totals.add(&self.committed.fates, &self.now.fates);
+        self.now.breaker.pass(&self.shared.config.breaker);
         self.committed = self.now;
     }
 
@@ -189,7 +194,8 @@ impl Stage for IngestStage {
 
     fn blocked(&self) -> Option<String> {
         let ids = self.dedup.over_budget().map(|over| over.to_string());
-        ids.or_else(|| self.identities.over_budget().map(|over| over.to_string()))
+        let ids = ids.or_else(|| self.identities.over_budget().map(|over| over.to_string()));
+        ids.or_else(|| self.now.breaker.tripped(&self.shared.config.breaker))
     }
 
     fn undo_bytes(&self) -> usize {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use millstream_collect::{CollectMetrics, Collector, WallClock};
 use millstream_deliver::{BatchLimits, ClickHouse, ClickHouseSink};
-use millstream_ingest::{IngestConfig, IngestFactory, IngestTopics};
+use millstream_ingest::{BreakerConfig, IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
 use millstream_runtime::Clock;
 use millstream_schemas::{Collected, Event, Identity, Ledger, Rejected, SchemaIds};
@@ -55,7 +55,11 @@ impl App {
             identity: topology::spec(&self.config, Identity::TOPIC),
             ledger: topology::spec(&self.config, Ledger::TOPIC),
         };
-        IngestFactory::new(IngestConfig { schema_ids: self.ids.clone(), ..IngestConfig::new(topics) })
+        let breaker = BreakerConfig {
+            rejected_share_max: self.config.ingest.rejected_share_max,
+            window_records: self.config.ingest.rejected_window,
+        };
+        IngestFactory::new(IngestConfig { schema_ids: self.ids.clone(), breaker, ..IngestConfig::new(topics) })
     }
 
     /// The profile stage as configured.

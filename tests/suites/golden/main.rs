@@ -15,6 +15,7 @@ mod registry;
 mod snowplow;
 mod snowplow_differences;
 mod subscribers;
+mod verify;
 mod views;
 
 use std::path::PathBuf;

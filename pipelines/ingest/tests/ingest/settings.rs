@@ -1,7 +1,7 @@
 //! Settings of a site, and limits.
 
 use millstream_ingest::dedup::BYTES_PER_ID;
-use millstream_ingest::{Fate, IngestFactory};
+use millstream_ingest::{BreakerConfig, Fate, IngestConfig, IngestFactory};
 use millstream_runtime::{Outputs, Stage, StageFactory};
 use millstream_schemas::Control;
 use serde_json::json;
@@ -89,4 +89,23 @@ fn the_factory_says_what_it_reads_and_writes() {
     let mut out = Outputs::new();
     feed(boxed.as_mut(), 0, &[page_view("a", "d")], &mut out);
     assert_eq!(ids(&out), ["a"]);
+}
+
+#[test]
+fn a_partition_of_which_too_much_is_refused_is_blocked_and_undo_lets_go() {
+    let breaker = BreakerConfig { rejected_share_max: 0.1, window_records: 20 };
+    let factory = IngestFactory::new(IngestConfig { breaker, ..config() });
+    let mut stage = factory.stage(PARTITION);
+    let mut out = Outputs::new();
+    let bad = event(json!({"id": "x", "type": "no such type"}));
+    feed(&mut stage, 0, &[page_view("a", "d"), bad.clone(), bad.clone()], &mut out);
+    assert_eq!(stage.blocked(), None);
+    stage.commit_epoch();
+    feed(&mut stage, 10, std::slice::from_ref(&bad), &mut out);
+    let why = stage.blocked().unwrap();
+    assert!(why.contains("3 of 4 records were refused, 3 of them as unknown_event_type"), "{why}");
+    stage.undo_epoch();
+    assert_eq!(stage.blocked(), None);
+    feed(&mut stage, 10, &[page_view("b", "d")], &mut out);
+    assert_eq!(stage.blocked(), None);
 }

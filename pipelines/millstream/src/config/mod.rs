@@ -69,6 +69,8 @@ pub struct Config {
     pub registry: RegistrySection,
     /// The collector.
     pub collect: CollectConfig,
+    /// What ingest lets pass.
+    pub ingest: IngestSection,
     /// Batches to the warehouse.
     pub deliver: DeliverSection,
     /// Live reads.
@@ -96,6 +98,7 @@ impl Default for Config {
             clickhouse: ClickHouseConfig::default(),
             registry: RegistrySection::default(),
             collect: CollectConfig::default(),
+            ingest: IngestSection::default(),
             deliver: DeliverSection::default(),
             serve: ServeConfig::default(),
             snapshots: SnapshotsSection::default(),
@@ -181,6 +184,23 @@ impl std::fmt::Debug for KafkaSection {
 pub struct RegistrySection {
     /// Its address; empty: this binary serves its own schemas, read-only.
     pub url: String,
+}
+
+/// What ingest lets pass.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct IngestSection {
+    /// Share of a window's events that may be refused before the partition stops, 0 to 1; with 1 it never stops. See dead-letters.md
+    /// before you lower it: with public write keys anybody could stop a partition.
+    pub rejected_share_max: f64,
+    /// Events of a window.
+    pub rejected_window: u32,
+}
+
+impl Default for IngestSection {
+    fn default() -> Self {
+        Self { rejected_share_max: 1.0, rejected_window: 10_000 }
+    }
 }
 
 /// Batches to the warehouse.

@@ -29,6 +29,11 @@ const CHECKS: &[Check] = &[
         not_one_of(&config.kafka.sasl_mechanism, &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
     }),
     (&["kafka", "group_protocol"], |config| not_one_of(&config.kafka.group_protocol, &["classic", "consumer"])),
+    (&["ingest", "rejected_share_max"], |config| {
+        let share = config.ingest.rejected_share_max;
+        (!(0.0..=1.0).contains(&share)).then(|| format!("{share} is outside 0 to 1"))
+    }),
+    (&["ingest", "rejected_window"], |config| outside(config.ingest.rejected_window as usize, 10, 10_000_000)),
     (&["deliver", "max_rows"], |config| outside(config.deliver.max_rows, 1, 10_000_000)),
     (&["deliver", "max_bytes"], |config| outside(config.deliver.max_bytes, 1 << 10, 1 << 30)),
     (&["deliver", "purposes"], |config| unknown_purpose(&config.deliver.purposes)),
