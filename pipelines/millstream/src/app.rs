@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use millstream_collect::{CollectMetrics, Collector, WallClock};
-use millstream_deliver::{BatchLimits, ClickHouse, ClickHouseSink};
+use millstream_deliver::{BatchLimits, ClickHouse, ClickHouseSink, DeliverMetrics};
 use millstream_ingest::{BreakerConfig, IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
 use millstream_runtime::Clock;
@@ -100,15 +100,23 @@ impl App {
             WarehouseKind::Embedded => {
                 let config = delivery::deliver_config(&self.config, "parquet", BatchLimits::parquet(), &self.ids)?;
                 let sink = ParquetSink::new(self.warehouse().folder());
-                services.start("deliver", move |stop| delivery::run(transport, sink, config, clock, &shared, stop));
+                let metrics = DeliverMetrics::new(&self.metrics, "parquet")?;
+                services.start("deliver", move |stop| {
+                    delivery::run(transport, sink, config, clock, metrics, &shared, stop)
+                });
             }
             WarehouseKind::Clickhouse => {
                 let config =
                     delivery::deliver_config(&self.config, "clickhouse", BatchLimits::clickhouse(), &self.ids)?;
                 let client = ClickHouse::new(&self.config.clickhouse)?;
-                client.migrate()?;
-                let sink = ClickHouseSink::new(client);
-                services.start("deliver", move |stop| delivery::run(transport, sink, config, clock, &shared, stop));
+                let metrics = DeliverMetrics::new(&self.metrics, "clickhouse")?;
+                services.start("deliver", move |stop| {
+                    if !delivery::migrate(&client, stop)? {
+                        return Ok(());
+                    }
+                    let sink = ClickHouseSink::new(client);
+                    delivery::run(transport, sink, config, clock, metrics, &shared, stop)
+                });
             }
         }
         Ok(handle)

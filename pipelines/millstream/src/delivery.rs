@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use millstream_deliver::{BatchLimits, DeliverConfig, Deliverer, Sink};
+use millstream_deliver::{BatchLimits, ClickHouse, DeliverConfig, DeliverMetrics, Deliverer, Sink};
 use millstream_runtime::Clock;
 use millstream_schemas::{SchemaIds, purposes};
 use millstream_transports::Transport;
@@ -14,6 +14,10 @@ use crate::error::Failure;
 
 /// How long one step waits for records.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Waits for a warehouse that is down grow from a tenth of a second to as many.
+const TENTH: Duration = Duration::from_millis(100);
+const MOST_TENTHS: u32 = 50;
 
 /// What other threads see of a running deliverer, and how they ask.
 #[derive(Debug, Default)]
@@ -72,6 +76,31 @@ pub fn deliver_config(
     })
 }
 
+/// Brings the tables up to date. A server that is down is waited for, and events are collected meanwhile: that is lag. False where
+/// `stop` was set first.
+///
+/// # Errors
+/// What waiting does not mend, such as a refused login.
+pub fn migrate(client: &ClickHouse, stop: &AtomicBool) -> Result<bool, String> {
+    let mut attempt: u32 = 0;
+    while !stop.load(Ordering::Acquire) {
+        match client.migrate() {
+            Ok(_) => return Ok(true),
+            Err(error) if error.passes() => {
+                attempt += 1;
+                // Said ever more rarely: an outage must not flood the log.
+                if attempt.is_power_of_two() {
+                    tracing::warn!(%error, attempt, "delivery waits for the warehouse");
+                }
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+        let tenths = attempt.min(MOST_TENTHS);
+        (0..tenths).take_while(|_| !stop.load(Ordering::Acquire)).for_each(|_| std::thread::sleep(TENTH));
+    }
+    Ok(false)
+}
+
 /// Delivers until `stop` is set, then writes what is open and leaves the group.
 ///
 /// # Errors
@@ -81,11 +110,12 @@ pub fn run<S: Sink>(
     sink: S,
     config: DeliverConfig,
     clock: Arc<dyn Clock>,
+    metrics: DeliverMetrics,
     handle: &DeliveryHandle,
     stop: &AtomicBool,
 ) -> Result<(), String> {
     let words = |error: millstream_deliver::DeliverError| error.to_string();
-    let mut deliverer = Deliverer::open(transport, sink, config, clock).map_err(words)?;
+    let mut deliverer = Deliverer::open(transport, sink, config, clock).map_err(words)?.observed_by(metrics);
     while !stop.load(Ordering::Acquire) {
         let step = deliverer.step(POLL).map_err(words)?;
         if handle.hurry.load(Ordering::Acquire) && step.records == 0 {

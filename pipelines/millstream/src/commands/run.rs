@@ -48,6 +48,7 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
         Ok(())
     });
     start_retention(&app, &mut running);
+    start_log_watch(&app, &mut running);
     if wanted(Service::Collect) {
         start_http(&app, Router::new(), &mut running)?;
     } else {
@@ -73,6 +74,21 @@ fn start_retention(app: &App, running: &mut Services) {
             if clock.monotonic() >= next {
                 next = clock.monotonic() + RETENTION_EVERY;
                 transport.apply_retention(clock.now_ms()).map_err(|error| error.to_string())?;
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        Ok(())
+    });
+}
+
+/// Ends the process where its log has ended (a write failed and nobody knows what of it is on disk): a new process opens it anew and
+/// goes on, this one could only refuse.
+fn start_log_watch(app: &App, running: &mut Services) {
+    let transport = Arc::clone(&app.transport);
+    running.start("log", move |stop| {
+        while !stop.load(Ordering::Acquire) {
+            if let Some(why) = transport.ended() {
+                return Err(format!("the log has ended: {why}; start again, and it is opened anew"));
             }
             std::thread::sleep(Duration::from_millis(200));
         }

@@ -70,7 +70,7 @@ pub fn load(path: Option<&Path>, variables: impl Iterator<Item = (String, String
     } else {
         Config::deserialize(toml::Value::Table(table)).map_err(|error| ConfigError::Environment {
             variable: used.join(", "),
-            detail: error.message().to_owned(),
+            detail: explained(error.message()),
         })?
     };
     if let Some(problem) = validate::first_problem(&config) {
@@ -94,7 +94,15 @@ fn at_line(path: &Path, text: &str, span: Option<std::ops::Range<usize>>, detail
             source = format!("{key}= …");
         }
     }
-    ConfigError::Line { path: path.to_owned(), line, column, text: source, detail: detail.to_owned() }
+    ConfigError::Line { path: path.to_owned(), line, column, text: source, detail: explained(detail) }
+}
+
+/// With what is expected, where a parser only says that it does not understand.
+fn explained(detail: &str) -> String {
+    if detail.contains("invalid socket address syntax") {
+        return format!("{detail}: an address is host:port, for example 127.0.0.1:8080 or [::1]:8080");
+    }
+    detail.to_owned()
 }
 
 /// Where a key stands in the file: the first line that assigns the path's last part in its section, the `repeat`-th of that name;
@@ -152,6 +160,15 @@ mod tests {
     #[test]
     fn a_type_error_names_its_line() {
         assert_eq!(line("transport = \"kafka\"\npartitions = \"many\"\n").0, 2);
+    }
+
+    #[test]
+    fn an_address_without_a_port_says_what_an_address_is() {
+        let (at, detail) = line("[collect]\nlisten = \"127.0.0.1\"\n");
+        assert!(at == 2 && detail.contains("host:port, for example 127.0.0.1:8080"), "{at}: {detail}");
+        let variable = [("MILLSTREAM__COLLECT__LISTEN".to_owned(), "127.0.0.1".to_owned())];
+        let error = load(None, variable.into_iter()).unwrap_err().to_string();
+        assert!(error.contains("MILLSTREAM__COLLECT__LISTEN") && error.contains("host:port"), "{error}");
     }
 
     #[test]
