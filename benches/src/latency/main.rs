@@ -15,12 +15,12 @@
 mod quantiles;
 mod scores;
 mod sending;
-mod system;
 mod visible;
 
 use std::time::Duration;
 
 use clap::Parser;
+use millstream_benches::system::{Setup, System};
 use serde_json::json;
 
 use crate::quantiles::Quantiles;
@@ -65,7 +65,12 @@ pub struct Options {
 
 fn main() {
     let options = Options::parse();
-    let system = system::System::start(&options);
+    let system = System::start(&Setup {
+        label: "latency",
+        brokers: Some(&options.brokers),
+        clickhouse: options.clickhouse.as_deref(),
+        binary: options.millstream.as_deref(),
+    });
     let log = scores::ScoreLog::follow(&options.brokers, &system.topic("scores.propensity"));
     // Rows appear while capacity is measured, too: the load of the warehouse is part of it.
     let capacity = sending::capacity(&options, &system, &log);

@@ -30,7 +30,7 @@ impl BatchLimits {
             max_bytes: 32 << 20,
             max_age_ms: 500,
             max_inserts_per_table_and_second: 8,
-            max_buffered_bytes: 256 << 20,
+            max_buffered_bytes: 64 << 20,
             parallel_inserts: 4,
         }
     }
