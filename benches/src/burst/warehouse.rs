@@ -68,7 +68,7 @@ impl Warehouse {
     }
 
     /// The answer's lines; `None` where there is none.
-    fn ask(&self, sql: &str) -> Option<impl Iterator<Item = String>> {
+    fn ask(&self, sql: &str) -> Option<impl Iterator<Item = String> + use<>> {
         let answer = ureq::post(&self.url).send(sql).ok()?;
         Some(BufReader::new(answer.into_body().into_reader()).lines().map_while(Result::ok))
     }

@@ -58,6 +58,7 @@ pub(crate) fn estimate(headers: &HeaderMap, max_body_bytes: usize) -> usize {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use axum::http::HeaderValue;
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use datafusion::error::DataFusionError;
 use datafusion::parquet::errors::ParquetError;
 
-use millstream_deliver::SinkError;
+use millstream_deliver::{Cause, SinkError};
 
 /// A failure, with the file where there is one.
 #[derive(Debug, thiserror::Error)]
@@ -51,9 +51,13 @@ impl WarehouseError {
 
 impl From<WarehouseError> for SinkError {
     fn from(error: WarehouseError) -> Self {
+        let why = error.to_string();
+        // A full disk is waited out like a server that is down, wherever it shows.
+        if ["No space left on device", "os error 28", "Disk quota exceeded"].iter().any(|full| why.contains(full)) {
+            return Self::Troubled { cause: Cause::DiskFull, why };
+        }
         match error {
             WarehouseError::Conflict(why) => Self::Conflict(why),
-            // A full disk is waited out like a server that is down.
             WarehouseError::Io { .. } => Self::Unavailable(error.to_string()),
             other => Self::Refused(other.to_string()),
         }

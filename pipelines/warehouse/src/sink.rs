@@ -1,5 +1,7 @@
 //! Parquet files as a sink.
 
+use std::fs;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -11,9 +13,13 @@ use parking_lot::Mutex;
 use crate::columns::{Column, all, size_bytes};
 use crate::compact::{CompactLimits, compact_one};
 use crate::error::WarehouseError;
-use crate::files::{Range, TableFiles};
+use crate::files::{Range, TableFiles, UNFINISHED, sync_folder};
 use crate::tables::table_schema;
 use crate::write::{token_and_rows, write_file};
+
+/// The folder with a file for each table that says of which topic its rows are. Offsets alone do not: a topic that is made anew has
+/// the same.
+const TOPICS: &str = ".topics";
 
 /// Delivers exact batches as Parquet files.
 #[derive(Debug)]
@@ -51,8 +57,47 @@ impl ParquetSink {
         &self.folder
     }
 
+    /// Whether the table's files are of the batch's topic; true also where none says so yet.
+    fn check_topic(&self, batch: &BatchId) -> Result<bool, WarehouseError> {
+        // A batch from before topics had identities: its name stands for it.
+        if batch.topic_id == batch.topic {
+            return Ok(true);
+        }
+        let path = self.folder.join(TOPICS).join(batch.table);
+        match fs::read_to_string(&path) {
+            Ok(topic_id) if topic_id == batch.topic_id => Ok(true),
+            Ok(former) => Err(WarehouseError::Conflict(format!(
+                "the files in {} are of topic {} with the identity {former}, {batch} is of {}: the topic, or its log, was made anew. \
+                 Move the warehouse's folder away, or give the new log a folder of its own",
+                self.folder.join(batch.table).display(),
+                batch.topic,
+                batch.topic_id
+            ))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(WarehouseError::io(&path)(error)),
+        }
+    }
+
+    /// Notes of which topic the table's files are.
+    fn note_topic(&self, batch: &BatchId) -> Result<(), WarehouseError> {
+        let folder = self.folder.join(TOPICS);
+        let unfinished = folder.join(format!("{UNFINISHED}{}-{}", std::process::id(), batch.table));
+        let write = || {
+            fs::create_dir_all(&folder)?;
+            let mut file = fs::File::create(&unfinished)?;
+            file.write_all(batch.topic_id.as_bytes())?;
+            file.sync_all()?;
+            fs::rename(&unfinished, folder.join(batch.table))
+        };
+        write().map_err(WarehouseError::io(&folder))?;
+        sync_folder(&folder)
+    }
+
     /// What is there of the batch, by file names; the file of exactly this batch must hold exactly this batch.
     fn look(&self, batch: &BatchId) -> Result<Holding, WarehouseError> {
+        if !self.check_topic(batch)? {
+            self.note_topic(batch)?;
+        }
         let wanted = Range { partition: batch.partition, first: batch.first, last: batch.last };
         let files = TableFiles::list(&self.folder.join(batch.table))?;
         let Some(found) = files.current.iter().find(|file| file.range.overlaps(wanted)) else {

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use millstream_deliver::Sink;
+use millstream_deliver::{DeliverError, Sink};
 use millstream_warehouse::ParquetSink;
 use millstream_warehouse::compact::{CompactLimits, compact};
 
@@ -49,6 +49,29 @@ fn merging_changes_no_answer() {
     assert_eq!(folder.files("sessions").len(), 2);
     assert_eq!((folder.rows(QUESTION), folder.number("SELECT count(*) FROM sessions")), (before, 9));
     assert_eq!(folder.number("SELECT count(*) FROM orders"), 8);
+}
+
+#[test]
+fn a_merged_file_delivers_nothing_of_a_topic_made_anew() {
+    let (world, folder) = (World::new(), Folder::new());
+    let append = |from: i64, count: i64| {
+        let put = |n: i64| ("sessions", 0, session(&n.to_string(), n + 1, 1, false));
+        world.append(&(from..from + count).map(put).collect::<Vec<_>>());
+    };
+    for n in 0..8 {
+        append(n, 1);
+        world.deliver(still(&folder));
+    }
+    // One file, wider than any batch of the new topic will be: its range alone would say that all of that is there.
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    compact(folder.0.path(), &limits(Duration::ZERO)).unwrap();
+    assert_eq!(folder.files("sessions").len(), 1);
+    world.log.remake_topic("sessions").unwrap();
+    append(100, 3);
+    let mut deliverer = world.deliverer(still(&folder), world.config());
+    let error = world.deliver_all(&mut deliverer).unwrap_err();
+    assert!(matches!(&error, DeliverError::Conflict { why, .. } if why.contains("was made anew")), "{error}");
+    assert_eq!(folder.number("SELECT count(*) FROM sessions"), 8);
 }
 
 #[test]
