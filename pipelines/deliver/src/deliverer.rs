@@ -179,16 +179,39 @@ impl<S: Sink> Deliverer<S> {
         self.rewind_lanes()
     }
 
-    /// Flushes what is full, old enough, or tried again; everything, where memory is short.
+    /// Flushes what is full, old enough, or tried again; where memory is short, also the largest batches.
     fn flush_due(&mut self) -> Result<(), DeliverError> {
         let now_ms = self.monotonic_ms();
         if !self.may_flush(now_ms) {
             return Ok(());
         }
-        let short = self.buffered_bytes() > self.config.limits.max_buffered_bytes;
-        let due: Vec<TopicPartition> =
-            self.lanes.values().filter(|lane| self.is_due(lane, now_ms, short)).map(|lane| lane.partition).collect();
+        let large = self.largest_beyond_memory();
+        let is_due = |lane: &&Lane<S::Rows>| self.is_due(lane, now_ms, large.contains(&lane.partition));
+        let due: Vec<TopicPartition> = self.lanes.values().filter(is_due).map(|lane| lane.partition).collect();
         if due.is_empty() { Ok(()) } else { self.flush(&due) }
+    }
+
+    /// The largest batches, so many that half of the memory is free when they are gone; none where memory is not short. Small ones
+    /// stay: flushing them would free little, and make many small parts in the sink's tables.
+    fn largest_beyond_memory(&self) -> Vec<TopicPartition> {
+        let (buffered, limit) = (self.buffered_bytes(), self.config.limits.max_buffered_bytes);
+        if buffered <= limit {
+            return Vec::new();
+        }
+        let mut by_size: Vec<(usize, TopicPartition)> =
+            self.lanes.values().map(|lane| (self.open_bytes(lane), lane.partition)).collect();
+        by_size.sort_unstable_by(|one, other| other.cmp(one));
+        let mut left = buffered;
+        let taken = by_size.into_iter().take_while(|(bytes, _)| {
+            let goes = left > limit / 2;
+            left = left.saturating_sub(*bytes);
+            goes
+        });
+        taken.map(|(_, partition)| partition).collect()
+    }
+
+    fn open_bytes(&self, lane: &Lane<S::Rows>) -> usize {
+        lane.open.as_ref().map_or(0, |open| self.sink.size_bytes(&open.rows) + open.dead_letter_bytes)
     }
 
     fn is_due(&self, lane: &Lane<S::Rows>, now_ms: u64, at_once: bool) -> bool {
@@ -316,10 +339,7 @@ impl<S: Sink> Deliverer<S> {
 
     /// Encoded bytes of all open batches.
     pub fn buffered_bytes(&self) -> usize {
-        let bytes = |lane: &Lane<S::Rows>| {
-            lane.open.as_ref().map_or(0, |open| self.sink.size_bytes(&open.rows) + open.dead_letter_bytes)
-        };
-        self.lanes.values().map(bytes).sum()
+        self.lanes.values().map(|lane| self.open_bytes(lane)).sum()
     }
 
     /// Partitions owned now.

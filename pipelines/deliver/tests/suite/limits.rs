@@ -7,7 +7,7 @@ use millstream_deliver::{BatchLimits, DeliverError};
 use millstream_transports::{Retention, TopicSpec, Transport};
 
 use crate::notes::Notes;
-use crate::support::records::session;
+use crate::support::records::{order, session};
 use crate::support::world::{PARTITIONS, Put, World};
 use crate::support::{Trouble, Troubled};
 
@@ -100,6 +100,29 @@ fn an_outage_is_lag_and_not_memory() {
     assert_eq!(offsets.len(), 4_000);
     assert!(offsets.windows(2).all(|pair| pair[0] < pair[1]), "each once, in order");
     assert!(!deliverer.sink_is_down());
+}
+
+#[test]
+fn where_memory_is_short_the_largest_batches_go_and_small_ones_wait_for_more() {
+    let world = World::new();
+    let notes = Arc::new(Notes::default());
+    let mut config = world.config();
+    config.limits = BatchLimits { max_buffered_bytes: 20_000, max_bytes: 20_000, max_age_ms: 600_000, ..config.limits };
+    let mut deliverer = world.deliverer(notes.clone(), config);
+    // 19 rows and 3: more than 20 together, and neither batch is full.
+    world.append(&sessions(19));
+    world.append(&[
+        ("orders", 0, order("a", 1, 1, 0)),
+        ("orders", 0, order("b", 1, 1, 0)),
+        ("orders", 0, order("c", 1, 1, 0)),
+    ]);
+    for _ in 0..4 {
+        world.step(&mut deliverer).unwrap();
+    }
+    assert_eq!(notes.tables(), ["sessions"]);
+    assert_eq!(deliverer.buffered_bytes(), 3_000);
+    deliverer.flush_open().unwrap();
+    assert_eq!(notes.tables(), ["sessions", "orders"]);
 }
 
 #[test]
