@@ -97,10 +97,13 @@ async fn take(
     let timer = collector.metrics.append_seconds.start_timer();
     let appended = append(collector.log.as_ref(), &records, Duration::from_millis(config.append_timeout_ms)).await;
     collector.log_answered(appended.as_ref().err().map(|refused| refused.detail.as_str()));
-    appended?;
-    timer.observe_duration();
     let queued_bytes = i64::try_from(collector.log.queued_bytes()).unwrap_or(i64::MAX);
     collector.metrics.queued_bytes.set(queued_bytes);
+    if let Err(refused) = appended {
+        timer.stop_and_discard();
+        return Err(refused);
+    }
+    timer.observe_duration();
     let refused = events.len() - records.len();
     collector.metrics.accepted.inc_by(records.len() as u64);
     Ok(BatchAnswer { accepted: records.len(), refused, events })

@@ -62,6 +62,8 @@ pub fn deliver_config(
         max_age_ms: section.max_age_ms,
         max_rows: section.max_rows,
         max_bytes: section.max_bytes,
+        // Room for two batches, however large they were made.
+        max_buffered_bytes: defaults.max_buffered_bytes.max(section.max_bytes.saturating_mul(2)),
         ..defaults
     };
     let required_purposes =

@@ -336,11 +336,11 @@ impl Worker {
         self.is_snapshotting = self.take_snapshots();
         match stepped {
             Err(WorkerError::Transport {
-                stage,
                 source: source @ (TransportError::Unavailable(_) | TransportError::Fenced(_)),
+                ..
             }) => {
                 // What was open is settled by the log; state comes back by replay once it answers.
-                tracing::warn!(stage, error = %source, "joining anew");
+                self.note_outage(&source.to_string(), "joining anew");
                 self.abandon();
                 if let TransportError::Fenced(why) = source {
                     self.note_fencing(&why)?;
@@ -367,11 +367,14 @@ impl Worker {
                 return Ok(Step::Worked);
             }
             Err(TransportError::Unavailable(why)) => {
-                tracing::warn!(stage = self.factory.name(), %why, "the log cannot be reached; retrying");
+                self.note_outage(&why, "the log cannot be reached; retrying");
                 self.rest_until = Some(self.clock.monotonic() + REST);
                 return Ok(Step::Idle);
             }
             Err(source) => return Err(self.transport_error(source)),
+        }
+        if !self.changes.is_empty() || !self.batch.is_empty() {
+            self.fencings.outage_is_over();
         }
         if !self.changes.is_empty() {
             self.apply_changes()?;
