@@ -1,5 +1,6 @@
 //! The HTTP service: collector and operator's routes, on a runtime of its own.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,6 +10,12 @@ use axum::Router;
 use axum_server::Handle;
 use millstream_collect::{Collector, TlsFiles, admin_router, drain_period, router, serve};
 use prometheus::Registry;
+use tokio::runtime::Builder;
+
+/// How long open requests of an operator may still take when the process stops.
+const ADMIN_DRAIN: Duration = Duration::from_secs(1);
+/// How soon a stop is noticed.
+const STOP_POLL: Duration = Duration::from_millis(50);
 
 /// Where to listen.
 pub struct Listeners {
@@ -32,30 +39,17 @@ pub fn run(
     listeners: Listeners,
     stop: &AtomicBool,
 ) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
-    runtime.block_on(async {
-        let handle = Handle::new();
-        let admin_handle = Handle::new();
+    on_runtime(Builder::new_multi_thread().worker_threads(2), async {
+        let (handle, admin_handle) = (Handle::new(), Handle::new());
         let routes = router(collector).merge(listeners.beside);
         let public = serve(listeners.public, listeners.tls.as_ref(), routes, handle.clone());
         let admin = serve(listeners.admin, None, admin_router(metrics), admin_handle.clone());
-        let stopped = async {
-            while !stop.load(Ordering::Acquire) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            handle.graceful_shutdown(Some(drain_period()));
-            admin_handle.graceful_shutdown(Some(Duration::from_secs(1)));
-        };
         // Either listener's failure ends the service at once; a stop waits for both.
-        tokio::select! {
-            result = async { tokio::try_join!(public, admin) } => result.map(drop),
-            () = async { stopped.await; std::future::pending::<()>().await } => Ok(()),
-        }
-        .map_err(|error| error.to_string())
+        until_stopped(stop, async { tokio::try_join!(public, admin).map(drop) }, || {
+            handle.graceful_shutdown(Some(drain_period()));
+            admin_handle.graceful_shutdown(Some(ADMIN_DRAIN));
+        })
+        .await
     })
 }
 
@@ -72,24 +66,34 @@ pub fn run_admin(metrics: Registry, address: SocketAddr, stop: &AtomicBool) -> R
 /// # Errors
 /// Where the address cannot be used.
 pub fn run_routes(routes: Router, address: SocketAddr, stop: &AtomicBool) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
-    runtime.block_on(async {
+    on_runtime(&mut Builder::new_current_thread(), async {
         let handle = Handle::new();
         let served = serve(address, None, routes, handle.clone());
-        let stopped = async {
-            while !stop.load(Ordering::Acquire) {
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
-            handle.graceful_shutdown(Some(Duration::from_secs(1)));
-            std::future::pending::<()>().await;
-        };
-        tokio::select! {
-            result = served => result,
-            () = stopped => Ok(()),
-        }
-        .map_err(|error| error.to_string())
+        until_stopped(stop, served, || handle.graceful_shutdown(Some(ADMIN_DRAIN))).await
     })
+}
+
+/// Runs `service` on a runtime of its own.
+fn on_runtime<E: Display>(builder: &mut Builder, service: impl Future<Output = Result<(), E>>) -> Result<(), String> {
+    let runtime = builder.enable_all().build().map_err(|error| format!("cannot start the HTTP runtime: {error}"))?;
+    runtime.block_on(service).map_err(|error| error.to_string())
+}
+
+/// Waits for `served` to end; calls `shut_down`, which should make it end, once `stop` is set.
+async fn until_stopped<E>(
+    stop: &AtomicBool,
+    served: impl Future<Output = Result<(), E>>,
+    shut_down: impl FnOnce(),
+) -> Result<(), E> {
+    let stopped = async {
+        while !stop.load(Ordering::Acquire) {
+            tokio::time::sleep(STOP_POLL).await;
+        }
+        shut_down();
+        std::future::pending().await
+    };
+    tokio::select! {
+        result = served => result,
+        result = stopped => result,
+    }
 }
