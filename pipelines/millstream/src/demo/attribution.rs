@@ -1,6 +1,7 @@
 //! What each attribution model credits to each channel, beside what truly caused the orders.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::num::ParseIntError;
 
 use millstream_simulator::GroundTruth;
 use millstream_warehouse::Warehouse;
@@ -25,7 +26,7 @@ pub struct ChannelCredit {
 /// Reads the credits and puts the truth beside them.
 ///
 /// # Errors
-/// Where the query fails.
+/// Where the query fails, or gives what is no sum.
 pub fn read(warehouse: &Warehouse, truth: &GroundTruth) -> Result<Vec<ChannelCredit>, Failure> {
     let truth = caused(truth);
     let mut credited: BTreeMap<String, BTreeMap<String, i64>> = BTreeMap::new();
@@ -33,7 +34,12 @@ pub fn read(warehouse: &Warehouse, truth: &GroundTruth) -> Result<Vec<ChannelCre
         warehouse.rows("select channel, model, sum(gross_minor) from attribution_current group by channel, model")?
     {
         if let [Some(channel), Some(model), Some(sum)] = row.as_slice() {
-            credited.entry(channel.clone()).or_default().insert(model.clone(), sum.parse().unwrap_or(0));
+            let sum = sum.parse().map_err(|error: ParseIntError| {
+                Failure::new(format!(
+                    "attribution_current: what {model} credits to {channel} is {sum:?}, no sum: {error}"
+                ))
+            })?;
+            credited.entry(channel.clone()).or_default().insert(model.clone(), sum);
         }
     }
     let channels: BTreeSet<String> =

@@ -115,7 +115,12 @@ fn judged(warehouse: &Warehouse) -> Result<Vec<Judged>, Failure> {
                            and b.event_time >= s.started_at and b.event_time <= e.event_time)"
     );
     let rows = warehouse.rows(&sql)?;
-    Ok(rows.iter().filter_map(|row| judged_row(row)).collect())
+    rows.iter().map(|row| judged_row(row).ok_or_else(|| unreadable("a judged score", row))).collect()
+}
+
+/// A row that is not as its query has it.
+fn unreadable(what: &str, row: &[Option<String>]) -> Failure {
+    Failure::new(format!("the warehouse gave {what} that cannot be read: {row:?}"))
 }
 
 fn judged_row(row: &[Option<String>]) -> Option<Judged> {
@@ -146,9 +151,8 @@ fn informative_events(warehouse: &Warehouse) -> Result<BTreeMap<String, Vec<Info
                from events where source is not null";
     let mut by_source: BTreeMap<String, Vec<Informative>> = BTreeMap::new();
     for row in warehouse.rows(sql)? {
-        if let Some((source, event)) = informative_row(&row) {
-            by_source.entry(source).or_default().push(event);
-        }
+        let (source, event) = informative_row(&row).ok_or_else(|| unreadable("an event", &row))?;
+        by_source.entry(source).or_default().push(event);
     }
     Ok(by_source)
 }
