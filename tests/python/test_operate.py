@@ -39,15 +39,17 @@ def named_metrics(text):
 def variants(enum, source):
     """Variants of a command's enumeration: their names as they are typed, and the type of their arguments."""
     body = re.search(rf"pub enum {enum} \{{\n(.*?)^\}}", source, re.MULTILINE | re.DOTALL)[1]
-    listed = re.findall(r"^    (\w+)(?:\((\w+)\)|( \{)|,)", body, re.MULTILINE)
-    return {re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower(): arguments for name, arguments, _ in listed}
+    variant = r'(?:^    #\[command\(name = "([\w-]+)"\)\]\n)?^    (\w+)(?:\((\w+)\)| \{|,)'
+    listed = re.findall(variant, body, re.MULTILINE)
+    return {own or re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower(): arguments for own, name, arguments in listed}
 
 
 def options(name, source):
     """Long options that a command takes, those of flattened structures included."""
     body = re.search(rf"(?:pub struct {name}|^    {name}) \{{\n(.*?)^ *\}}", source, re.MULTILINE | re.DOTALL)
     found = set()
-    for attribute, field, kind in re.findall(r"#\[(?:arg|command)\(([^\n]*)\)\]\n\s+(?:pub )?(\w+): ([\w<>]+)", body[1]) if body else []:
+    argument = r"#\[(?:arg|command)\(([^\n]*)\)\]\n\s+(?:pub )?(\w+): ([\w<>]+)"
+    for attribute, field, kind in re.findall(argument, body[1]) if body else []:
         if "flatten" in attribute:
             found |= options(kind, source)
         elif re.search(r"\blong\b", attribute):
@@ -100,7 +102,8 @@ class Operate(unittest.TestCase):
                 self.assertEqual(named_metrics(path.read_text(encoding="utf-8")) - known, set())
 
     def test_every_count_of_a_stage_is_in_the_source(self):
-        counts = set(re.findall(r'\("(\w+)", \|stats\|', (ROOT / "pipelines/millstream/src/metrics.rs").read_text(encoding="utf-8")))
+        source = (ROOT / "pipelines/millstream/src/metrics.rs").read_text(encoding="utf-8")
+        counts = set(re.findall(r'\("(\w+)", \|stats\|', source))
         for path in (*PAGES.glob("*.md"), ALERTS):
             for count in re.findall(r'what="(\w+)"', path.read_text(encoding="utf-8")):
                 with self.subTest(path.name, count=count):
@@ -118,8 +121,9 @@ class Operate(unittest.TestCase):
                     words = shlex.split(line)[1:]
                     self.assertIn(words[0], commands)
                     arguments, taken = commands[words[0]], set()
-                    inner = re.search(rf"pub struct {arguments} \{{.*?#\[command\(subcommand\)\]\n\s+pub \w+: (\w+)", source, re.DOTALL)
-                    if inner and inner[1] in source.split(f"pub struct {arguments} ")[1].split("\n}")[0]:
+                    structure = re.search(rf"pub struct {arguments} \{{\n(.*?)^\}}", source, re.MULTILINE | re.DOTALL)
+                    inner = structure and re.search(r"#\[command\(subcommand\)\]\n\s+pub \w+: (\w+)", structure[1])
+                    if inner:
                         below = variants(inner[1], source)
                         self.assertIn(words[1], below)
                         taken = options(below[words[1]] or words[1].title().replace("-", ""), source)
