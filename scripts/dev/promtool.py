@@ -1,5 +1,7 @@
-"""`promtool`, which checks and tests alert rules: the one that `MILLSTREAM_PROMTOOL` names; else an installed one; else that of
-the machine's Debian package, unpacked in the cache. Nothing of it needs root.
+"""`promtool`, which checks and tests alert rules.
+
+The one that `MILLSTREAM_PROMTOOL` names; else an installed one; else that of the machine's Debian package, unpacked in
+the cache. Nothing of it needs root.
 """
 
 from __future__ import annotations

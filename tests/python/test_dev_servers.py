@@ -102,6 +102,21 @@ class DevServers(unittest.TestCase):
         with urllib.request.urlopen(f"{url}/config", timeout=60) as answer:
             self.assertIn(b'"BACKWARD"', answer.read())
 
+    def test_s3(self):
+        first = self.start("s3")
+        object_of = f"{first['S3_ENDPOINT']}/{first['S3_BUCKET']}/kept"
+
+        def put(body):
+            request = urllib.request.Request(object_of, body, method="PUT")
+            with urllib.request.urlopen(request, timeout=60) as answer:
+                return answer.status
+
+        self.assertEqual(put(b"one"), 200)
+        self.command("s3", "kill")
+        # In memory: the bucket is made anew and empty, at the same address.
+        self.assertEqual(self.start("s3")["S3_ENDPOINT"], first["S3_ENDPOINT"])
+        self.assertEqual(put(b"two"), 200)
+
 
 if __name__ == "__main__":
     unittest.main()

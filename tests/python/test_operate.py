@@ -103,7 +103,7 @@ class Operate(unittest.TestCase):
 
     def test_every_count_of_a_stage_is_in_the_source(self):
         source = (ROOT / "pipelines/millstream/src/metrics.rs").read_text(encoding="utf-8")
-        counts = set(re.findall(r'\("(\w+)", \|stats\|', source))
+        counts = set(re.findall(r'(?:\("|\[name, ")(\w+)"(?:, \|stats\||\])', source))
         for path in (*PAGES.glob("*.md"), ALERTS):
             for count in re.findall(r'what="(\w+)"', path.read_text(encoding="utf-8")):
                 with self.subTest(path.name, count=count):

@@ -47,7 +47,8 @@ class Workspace:
         with_tls = [each for each in offered if each[1] == "kafka-tls" or each == ("millstream-kafka", "tls")]
         self.tls_missing = _openssl_missing() if with_tls else "no chosen crate has the feature kafka-tls"
         chosen = [each for each in offered if each == ("millstream", "s3")] + ([] if self.tls_missing else with_tls)
-        self.features = ["--features", ",".join(sorted(f"{name}/{feature}" for name, feature in chosen))] if chosen else []
+        named = ",".join(sorted(f"{name}/{feature}" for name, feature in chosen))
+        self.features = ["--features", named] if named else []
 
 
 def _openssl_missing() -> str:

@@ -1,7 +1,7 @@
 //! Corrected time, lateness, imports and the watermark.
 
 use millstream_ingest::Fate;
-use millstream_runtime::{Outputs, StageFactory};
+use millstream_runtime::{Outputs, Stage, StageFactory};
 use millstream_schemas::Collected;
 use serde_json::json;
 
@@ -143,6 +143,15 @@ fn ticks_move_time_where_no_event_comes_and_imports_have_no_bound() {
     let (output, value) = factory().tick(NOON).unwrap();
     assert_eq!(output, millstream_ingest::OUT_COLLECTED);
     assert_eq!(first(&run(&[value])), [NOON - 1_000]);
+}
+
+#[test]
+fn the_stage_says_what_time_it_is_and_how_full_its_ids_are() {
+    let mut stage = stage();
+    assert_eq!(stage.watermark_ms(), None);
+    feed(&mut stage, 0, &[sent("a", NOON, None, None)], &mut Outputs::new());
+    assert_eq!(stage.watermark_ms(), Some(NOON - 1_000));
+    assert_eq!(stage.budget_percent(), Some(0), "one id of a budget for millions");
 }
 
 #[test]

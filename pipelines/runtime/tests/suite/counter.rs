@@ -82,6 +82,14 @@ impl Stage for Counter {
         self.counts.len()
     }
 
+    fn watermark_ms(&self) -> Option<i64> {
+        Some(self.total as i64)
+    }
+
+    fn budget_percent(&self) -> Option<u64> {
+        Some(self.counts.len() as u64)
+    }
+
     fn snapshots(&mut self) -> Option<&mut dyn SnapshotState> {
         Some(self)
     }
