@@ -8,14 +8,15 @@ use tempfile::TempDir;
 
 use crate::skip::need;
 
-/// The binary: `MILLSTREAM_BIN`, else the one beside the running test.
+/// The binary: `MILLSTREAM_BIN`, else the one beside the running test or program.
 pub fn millstream() -> PathBuf {
     if let Some(path) = std::env::var_os("MILLSTREAM_BIN").filter(|path| !path.is_empty()) {
         return PathBuf::from(path);
     }
-    // target/debug/deps/golden-… → target/debug/millstream
+    // target/debug/deps/golden-… or target/debug/storm → target/debug/millstream
     let test = std::env::current_exe().unwrap();
-    let binary = test.parent().and_then(Path::parent).unwrap().join("millstream");
+    let folder = test.ancestors().skip(1).find(|folder| !folder.ends_with("deps")).unwrap();
+    let binary = folder.join("millstream");
     assert!(binary.is_file(), "{}: build it first, or name it with MILLSTREAM_BIN", binary.display());
     binary
 }

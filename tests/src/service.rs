@@ -145,7 +145,8 @@ impl Drop for Service {
     }
 }
 
-fn free_port() -> u16 {
+/// A port of the loopback address on which nothing listens now.
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 

@@ -10,10 +10,10 @@ use serde_json::Value;
 use crate::binary::Installation;
 
 /// Columns that tell how an answer came about, not what it is; Convergence does not compare them.
-const NOT_COMPARED: [&str; 7] =
+pub const NOT_COMPARED: [&str; 7] =
     ["revision", "idempotency_key", "watermark", "source_event", "scored_at", "partition", "offset"];
 /// Tables whose rows a timer may write: `event_time` is then the time of the record that let the timer run.
-const TIMED: [&str; 6] = ["sessions", "scores_propensity", "scores_engagement", "scores_churn", "clv", "profiles"];
+pub const TIMED: [&str; 6] = ["sessions", "scores_propensity", "scores_engagement", "scores_churn", "clv", "profiles"];
 /// Rows of a difference that are shown.
 const SHOWN: usize = 3;
 

@@ -5,10 +5,11 @@ use std::path::Path;
 
 use millstream_tests::binary::Installation;
 use millstream_tests::crash::running::Running;
+use millstream_tests::crash::seeded::Seeded;
 use millstream_tests::crash::tables::{Bytes, assert_nothing_twice, assert_same, current_views};
 use millstream_tests::skip::need;
 
-use crate::{Seeded, data_file, figures, import_of, my_turn, undisturbed};
+use crate::{data_file, figures, import_of, my_turn, undisturbed};
 
 const MAPPING: &str = "online_retail.toml";
 const MIB: u64 = 1 << 20;

@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use millstream_tests::binary::Installation;
+use millstream_tests::crash::seeded::Seeded;
 use millstream_tests::service::Service;
 use serde_json::{Value, json};
 
-use crate::{Seeded, my_turn};
+use crate::my_turn;
 
 /// Events of one request.
 const EVENTS: usize = 25;

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 use millstream_tests::binary::Installation;
 use millstream_tests::crash::outside::committed_records;
 use millstream_tests::crash::running::Running;
+use millstream_tests::crash::seeded::Seeded;
 use millstream_tests::crash::tables::{Bytes, assert_nothing_twice, assert_same, current_views, tables};
 use millstream_tests::skip::{need, skip};
 use serde_json::Value;
 
-use crate::{Seeded, data_file, figures, import_of, my_turn, undisturbed};
+use crate::{data_file, figures, import_of, my_turn, undisturbed};
 
 const MAPPING: &str = "online_retail.toml";
 

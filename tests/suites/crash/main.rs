@@ -12,6 +12,7 @@ mod figures;
 mod http;
 mod kafka;
 mod servers;
+mod storm;
 mod undisturbed;
 
 use std::path::{Path, PathBuf};
@@ -39,17 +40,4 @@ fn text(path: &Path) -> String {
 fn data_file(folder: &str, root: &str) -> PathBuf {
     let listed = std::fs::read_dir(Path::new(root).join(folder)).unwrap();
     listed.map(|entry| entry.unwrap().path()).find(|path| path.extension().is_some_and(|end| end == "gz")).unwrap()
-}
-
-/// Numbers from a seed (xorshift), for the points at which something is killed.
-struct Seeded(u64);
-
-impl Seeded {
-    /// One of `from..to`.
-    fn between(&mut self, from: u64, to: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        from + self.0 % (to - from)
-    }
 }
