@@ -1,5 +1,5 @@
 //! Tests of the two local transports, in one binary.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 mod behaviour;
 mod conformance;
