@@ -56,6 +56,8 @@ pub struct Snapshots {
     pub at_close: bool,
     /// What happens to them.
     pub hoard: Hoard,
+    /// Whether each process keeps standbys of what others own.
+    pub standbys: bool,
 }
 
 /// Everything that a seed decides beforehand.
@@ -142,6 +144,7 @@ impl Plan {
             snapshots: random.permille(800).then(|| Snapshots {
                 interval_ms: *random.pick(&[0, 100, 600, 3_000]),
                 at_close: random.permille(500),
+                standbys: random.permille(500),
                 hoard: *random.pick(&[Hoard::Kept, Hoard::Trimmed, Hoard::Trimmed, Hoard::Damaged]),
             }),
             foreign_commits: true,

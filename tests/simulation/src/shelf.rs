@@ -17,15 +17,21 @@ type Result<T> = std::result::Result<T, StoreError>;
 pub struct ShelfLine {
     /// The world.
     pub world: Arc<World>,
-    /// The worker's slot.
-    pub slot: usize,
+    /// The worker's slot; `None` for one that cannot be interrupted, because it holds a lock that its process's worker needs.
+    pub slot: Option<usize>,
 }
 
 impl ShelfLine {
+    fn point(&self) {
+        if let Some(slot) = self.slot {
+            self.world.point(slot);
+        }
+    }
+
     /// A call begins. It takes time, so that who tries again and again comes to an end.
     fn call(&self) -> Result<()> {
         self.world.clock.advance(1);
-        self.world.point(self.slot);
+        self.point();
         match self.world.draw_store_fault(Strike::StoreFailed) {
             true => Err(StoreError::Unavailable("no answer".to_owned())),
             false => Ok(()),
@@ -37,7 +43,7 @@ impl SnapshotStore for ShelfLine {
     fn put_new(&self, name: &str, bytes: &[u8]) -> Result<()> {
         self.call()?;
         self.world.shelf.put_new(name, bytes)?;
-        self.world.point(self.slot);
+        self.point();
         match self.world.draw_store_fault(Strike::StoredButFailed) {
             true => Err(StoreError::Unavailable("the answer was lost".to_owned())),
             false => Ok(()),

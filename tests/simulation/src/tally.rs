@@ -93,6 +93,8 @@ pub struct Tally {
     pub snapshots: u64,
     /// Tasks restored from a snapshot.
     pub restored: u64,
+    /// Tasks taken over from a standby.
+    pub from_standby: u64,
     /// What went wrong, and how often.
     pub strikes: BTreeMap<Strike, u64>,
 }
@@ -123,6 +125,7 @@ impl Tally {
         self.rows += other.rows;
         self.snapshots += other.snapshots;
         self.restored += other.restored;
+        self.from_standby += other.from_standby;
         for (strike, count) in &other.strikes {
             *self.strikes.entry(*strike).or_default() += count;
         }
@@ -145,6 +148,7 @@ impl fmt::Display for Tally {
             ("warehouse rows", self.rows),
             ("snapshots", self.snapshots),
             ("restored from one", self.restored),
+            ("taken from a standby", self.from_standby),
         ];
         for (name, count) in lines {
             writeln!(f, "{name:24} {count:>12}")?;

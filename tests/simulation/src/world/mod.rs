@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use millstream_runtime::Clock as _;
+use millstream_runtime::{Clock as _, Standbys};
 use millstream_runtime::snapshot::MemorySnapshots;
 use millstream_transports::memory::{MemoryLog, MemorySync};
 use millstream_transports::{Clock, LocalOptions, MemberConfig, OffsetCommit, Result, Transport, TransportError};
@@ -56,6 +56,8 @@ pub struct World {
     /// The shop's clock may not leap beyond: an insert is under way, which must not outlive the warehouse's memory.
     leap_limit_ms: AtomicI64,
     slots: Vec<Mutex<Slot>>,
+    /// By process: the standbys of ingest and of profile, as long as it lives.
+    standbys: Mutex<BTreeMap<usize, [Arc<Standbys>; 2]>>,
     /// Slots whose calls are under way, the innermost last.
     stack: Mutex<Vec<usize>>,
     faults_on: AtomicBool,
@@ -103,6 +105,7 @@ impl World {
             warehouse_out_until_ms: AtomicI64::new(0),
             leap_limit_ms: AtomicI64::new(i64::MAX),
             slots,
+            standbys: Mutex::default(),
             stack: Mutex::default(),
             faults_on: AtomicBool::new(true),
             forgot: AtomicBool::new(false),

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use millstream_deliver::{BatchLimits, DeliverConfig, DeliverError, Deliverer};
-use millstream_runtime::{EpochLimits, SnapshotSettings, Step, Worker, WorkerConfig, WorkerError};
+use millstream_runtime::{EpochLimits, SnapshotSettings, StandbyKeeper, Step, Worker, WorkerConfig, WorkerError};
 use millstream_transports::TransportError;
 
 use super::World;
@@ -28,9 +28,14 @@ pub enum Role {
     Profile,
     /// A deliverer.
     Deliver,
+    /// The keeper of the ingest stage's standbys.
+    IngestStandbys,
+    /// The keeper of the profile stage's standbys.
+    ProfileStandbys,
 }
 
-const ROLES: [Role; 3] = [Role::Ingest, Role::Profile, Role::Deliver];
+const ROLES: [Role; 5] =
+    [Role::Ingest, Role::Profile, Role::Deliver, Role::IngestStandbys, Role::ProfileStandbys];
 
 /// What is in a slot.
 pub(super) enum Running {
@@ -40,6 +45,8 @@ pub(super) enum Running {
     Worker(Box<Worker>),
     /// A deliverer.
     Deliverer(Box<Deliverer<WarehouseLine>>),
+    /// A keeper of standbys.
+    Keeper(Box<StandbyKeeper>),
     /// It is under way: see the stack.
     UnderWay,
 }
@@ -55,7 +62,7 @@ pub struct Slot {
 }
 
 impl Slot {
-    /// Three for every process, and three for its twin.
+    /// One of each role for every process, and for its twin.
     pub(super) fn all(plan: &Plan) -> Vec<Self> {
         let processes = 0..plan.processes * 2;
         let slot = |process, role| Self { process, role, running: Running::Nothing, doomed: false };
@@ -114,6 +121,9 @@ impl World {
 
     /// Starts what is missing of a process.
     pub(super) fn start(self: &Arc<Self>, process: usize) {
+        if !self.is_running(process) {
+            self.standbys.lock().insert(process, Default::default());
+        }
         for slot in self.slots_of(process) {
             let (role, free) = {
                 let slot = self.slots[slot].lock();
@@ -130,9 +140,13 @@ impl World {
         let name = self.slots[slot].lock().process % self.plan.processes;
         let transport = Arc::new(Line { world, slot });
         let faults_on = self.faults_on.load(Ordering::Relaxed);
+        let process = self.slots[slot].lock().process;
+        let standbys = self.standbys.lock().get(&process).cloned().unwrap_or_default();
+        let standbys = Arc::clone(&standbys[usize::from(matches!(role, Role::Profile | Role::ProfileStandbys))]);
+        let has_standbys = self.plan.snapshots.is_some_and(|snapshots| snapshots.standbys);
         let factory = match role {
-            Role::Ingest => mutated(topology::ingest(&self.plan), self.plan.mutation),
-            Role::Profile => mutated(topology::profile(&self.plan), self.plan.mutation),
+            Role::Ingest | Role::IngestStandbys => mutated(topology::ingest(&self.plan), self.plan.mutation),
+            Role::Profile | Role::ProfileStandbys => mutated(topology::profile(&self.plan), self.plan.mutation),
             Role::Deliver => {
                 let limits = BatchLimits {
                     max_rows: self.plan.batch_rows,
@@ -153,6 +167,14 @@ impl World {
                 return Ok(Running::Deliverer(Box::new(deliverer)));
             }
         };
+        if matches!(role, Role::IngestStandbys | Role::ProfileStandbys) {
+            if !has_standbys {
+                return Ok(Running::Nothing);
+            }
+            let store = Arc::new(ShelfLine { world: Arc::clone(self), slot: None });
+            let keeper = StandbyKeeper::new(transport, factory, store, String::new(), standbys);
+            return Ok(Running::Keeper(Box::new(keeper)));
+        }
         let config = WorkerConfig {
             namespace: String::new(),
             instance_id: format!("p{name}"),
@@ -165,9 +187,9 @@ impl World {
                 keep_days: 1,
                 in_background: false,
                 at_close: snapshots.at_close,
-                ..SnapshotSettings::new(Arc::new(ShelfLine { world: Arc::clone(self), slot }))
+                ..SnapshotSettings::new(Arc::new(ShelfLine { world: Arc::clone(self), slot: Some(slot) }))
             }),
-            standbys: None,
+            standbys: has_standbys.then_some(standbys),
         };
         Ok(Running::Worker(Box::new(Worker::new(transport, factory, self.clock.clone(), config)?)))
     }
@@ -197,6 +219,10 @@ impl World {
                     step.records == 0 && step.batches == 0 && (deliverer.partitions() == 0 || deliverer.caught_up()?);
                 Ok((Running::Deliverer(deliverer), if idle { Step::Idle } else { Step::Worked }))
             }
+            Running::Keeper(mut keeper) => {
+                keeper.round();
+                Ok((Running::Keeper(keeper), Step::Idle))
+            }
             other => Ok((other, Step::Idle)),
         })
     }
@@ -209,7 +235,7 @@ impl World {
                 match running {
                     Running::Worker(worker) => worker.close()?,
                     Running::Deliverer(deliverer) => deliverer.close()?,
-                    Running::Nothing | Running::UnderWay => {}
+                    Running::Keeper(_) | Running::Nothing | Running::UnderWay => {}
                 }
                 Ok((Running::Nothing, Step::Worked))
             });
@@ -262,11 +288,10 @@ impl World {
     fn count_snapshots(&self, running: &Running) {
         let Running::Worker(worker) = running else { return };
         let stats = worker.stats();
-        let (snapshots, restored) =
-            (stats.snapshots.swap(0, Ordering::Relaxed), stats.restored.swap(0, Ordering::Relaxed));
         self.strikes(|tally| {
-            tally.snapshots += snapshots;
-            tally.restored += restored;
+            tally.snapshots += stats.snapshots.swap(0, Ordering::Relaxed);
+            tally.restored += stats.restored.swap(0, Ordering::Relaxed);
+            tally.from_standby += stats.taken_warm.swap(0, Ordering::Relaxed);
         });
     }
 
