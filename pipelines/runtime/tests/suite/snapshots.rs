@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use millstream_runtime::snapshot::{MemorySnapshots, RecoveryError, SnapshotStore, StoreError};
+use millstream_runtime::snapshot::recovery::{Position, recover};
+use millstream_runtime::snapshot::{MemorySnapshots, RecoveryError, SnapshotStore, StoreError, TaskName};
 use millstream_runtime::worker::WorkerError;
 use millstream_runtime::{SnapshotSettings, Stage, StageFactory, Worker, WorkerConfig};
 use millstream_transports::memory::MemoryLog;
@@ -324,4 +325,48 @@ fn what_a_failed_snapshot_was_to_hold_is_in_the_next_one() {
     steps(&mut worker, 5);
     assert_eq!(worker.stats().restored.load(Ordering::Relaxed), u64::from(PARTITIONS));
     world.assert_undisturbed();
+}
+
+/// A store in which another process takes the task over, publishes and tidies up, just when a manifest is read.
+struct Overtaken(MemorySnapshots);
+
+impl SnapshotStore for Overtaken {
+    fn put_new(&self, name: &str, bytes: &[u8]) -> Result<(), StoreError> {
+        self.0.put_new(name, bytes)
+    }
+
+    fn get(&self, name: &str) -> Result<Vec<u8>, StoreError> {
+        if let Some((task, _)) = name.split_once("/manifest-") {
+            self.0.put_new(&format!("{task}/owner-{:08}", 999), b"another").unwrap();
+            self.0.delete(name)?;
+        }
+        self.0.get(name)
+    }
+
+    fn get_range(&self, name: &str, offset: u64, length: usize) -> Result<Vec<u8>, StoreError> {
+        self.0.get_range(name, offset, length)
+    }
+
+    fn list(&self, prefix: &str) -> Result<Vec<String>, StoreError> {
+        self.0.list(prefix)
+    }
+
+    fn delete(&self, name: &str) -> Result<(), StoreError> {
+        self.0.delete(name)
+    }
+}
+
+#[test]
+fn snapshots_that_a_newer_owner_replaces_while_they_are_read_are_not_lost() {
+    let store = MemorySnapshots::new();
+    let task = TaskName { group: "counters".into(), partition: 0 };
+    store.put_new(&task.manifest(1), b"whatever").unwrap();
+    let factory: Arc<dyn StageFactory> = Arc::new(Counters);
+    let position = Position { topic_id: "in".into(), partition: 0, committed: 9, earliest: 5 };
+    let refused = |store: &dyn SnapshotStore| recover(store, &task, "w", &factory, &position).map(|_| ()).unwrap_err();
+    let overtaken = refused(&Overtaken(store.clone()));
+    assert!(matches!(overtaken, RecoveryError::Store(StoreError::Unavailable(_))), "{overtaken}");
+    // Nobody else is there now: what cannot be read is lost.
+    let lost = refused(&store);
+    assert!(matches!(lost, RecoveryError::Lost { earliest: 5, committed: 9, .. }), "{lost}");
 }
