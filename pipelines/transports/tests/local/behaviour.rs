@@ -77,6 +77,32 @@ fn a_member_that_vanished_keeps_its_partitions_for_the_session_timeout() {
 }
 
 #[test]
+fn a_member_that_does_not_poll_in_time_is_taken_for_dead_and_cannot_commit() {
+    let (clock, now) = held_clock();
+    let options = LocalOptions { clock, max_poll_interval_ms: Some(1_000), ..LocalOptions::default() };
+    let log = MemoryLog::with_options(options, MemorySync::Immediate);
+    topic(&log, "in", 1);
+    topic(&log, "out", 1);
+    let mut frozen = join(&log, "g", "one", &["in"], &["out"]);
+    assert_eq!(assigned(&mut *frozen), [at(0, 0)]);
+    frozen.send(record(0, b"stale")).unwrap();
+    let mut other = join(&log, "g", "two", &["in"], &["out"]);
+    now.store(999, Ordering::SeqCst);
+    assert_eq!(changes(&mut *other), []);
+    now.store(1_000, Ordering::SeqCst);
+    assert_eq!(assigned(&mut *other), [at(0, 0)]);
+    let offset = OffsetCommit { partition: at(0, 0), offset: 1, metadata: String::new() };
+    assert!(matches!(frozen.commit(&[offset]), CommitOutcome::Fenced(_)));
+    assert_eq!(values(&log, "out", 0), Vec::<String>::new());
+    // Who polls in time stays a member for as long as it likes.
+    for time_ms in [1_900, 2_800, 3_700] {
+        now.store(time_ms, Ordering::SeqCst);
+        assert_eq!(changes(&mut *other), []);
+    }
+    assert!(matches!(changes(&mut *frozen).as_slice(), [Change::Revoked { lost: true, .. }]));
+}
+
+#[test]
 fn a_revocation_aborts_the_open_transaction() {
     for (fault, lost) in [(Fault::Rebalance, false), (Fault::MembershipLost, true)] {
         let log = MemoryLog::new();
