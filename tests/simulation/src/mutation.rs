@@ -177,6 +177,14 @@ impl Stage for Mutant {
         self.inner.undo_bytes()
     }
 
+    fn watermark_ms(&self) -> Option<i64> {
+        self.inner.watermark_ms()
+    }
+
+    fn budget_percent(&self) -> Option<u64> {
+        self.inner.budget_percent()
+    }
+
     fn fates(&self) -> Vec<FateCount> {
         self.inner.fates()
     }

@@ -60,16 +60,18 @@ impl World {
     /// left there.
     pub(crate) fn misremembered(&self, committed: Option<Committed>) -> Option<Committed> {
         let found = committed?;
-        let stamped = format!(" {}", found.offset);
+        let offset = found.offset.to_string();
+        let words: Vec<&str> = found.metadata.split(' ').collect();
         let strikes = self.plan.mutation == Some(Mutation::ReplayThatEmits)
             && found.offset > 40
-            && found.metadata.ends_with(&stamped)
+            && words.contains(&offset.as_str())
             && !self.forgot.swap(true, Ordering::Relaxed);
         if !strikes {
             return Some(found);
         }
-        let offset = found.offset / 2;
-        let stamp = found.metadata.trim_end_matches(&stamped);
-        Some(Committed { offset, metadata: format!("{stamp} {offset}") })
+        let half = (found.offset / 2).to_string();
+        let stamp: Vec<&str> =
+            words.into_iter().map(|word| if word == offset { half.as_str() } else { word }).collect();
+        Some(Committed { offset: found.offset / 2, metadata: stamp.join(" ") })
     }
 }

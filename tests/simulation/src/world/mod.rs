@@ -14,8 +14,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-use millstream_runtime::{Clock as _, Standbys};
 use millstream_runtime::snapshot::MemorySnapshots;
+use millstream_runtime::{Clock as _, Standbys};
 use millstream_transports::memory::{MemoryLog, MemorySync};
 use millstream_transports::{Clock, LocalOptions, MemberConfig, OffsetCommit, Result, Transport, TransportError};
 use parking_lot::Mutex;

@@ -34,8 +34,7 @@ pub enum Role {
     ProfileStandbys,
 }
 
-const ROLES: [Role; 5] =
-    [Role::Ingest, Role::Profile, Role::Deliver, Role::IngestStandbys, Role::ProfileStandbys];
+const ROLES: [Role; 5] = [Role::Ingest, Role::Profile, Role::Deliver, Role::IngestStandbys, Role::ProfileStandbys];
 
 /// What is in a slot.
 pub(super) enum Running {
