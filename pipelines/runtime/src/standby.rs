@@ -166,7 +166,19 @@ impl StandbyKeeper {
                 *reader = Some(self.transport.reader(topic, at.partition, task.next()).map_err(unreachable)?);
             }
             let Some(open) = reader else { break };
-            open.poll(Duration::ZERO, &mut self.batch).map_err(unreachable)?;
+            match open.poll(Duration::ZERO, &mut self.batch) {
+                // The log went on without us: snapshots are newer.
+                Err(TransportError::OffsetOutOfRange { .. }) => {
+                    slot.following = None;
+                    return Ok(false);
+                }
+                polled => polled.map_err(unreachable)?,
+            }
+            // A reader at 0 begins wherever the log does, and says nothing of what is gone.
+            if task.next() == 0 && self.transport.earliest(topic, at.partition).map_err(unreachable)? > 0 {
+                slot.following = None;
+                return Ok(false);
+            }
             for record in self.batch.iter() {
                 if record.offset >= committed {
                     // Processed when it is committed; then it is read again.

@@ -130,6 +130,8 @@ impl Worker {
         let began = self.clock.monotonic();
         let who = &self.config.instance_id;
         let kept = self.config.standbys.as_ref().and_then(|standbys| standbys.take(at, committed));
+        // The log may have lost what a standby that could not keep up has still to read; snapshots are newer then.
+        let kept = kept.filter(|kept| kept.next >= earliest.min(committed));
         let recovered = match kept {
             Some(kept) => self.take_warm(kept, settings, &name, &position),
             None => recover(&*settings.store, &name, who, &self.factory, &position),
