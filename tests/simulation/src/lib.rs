@@ -35,9 +35,13 @@ use tally::Tally;
 /// Steps of a seed by default.
 pub const STEPS: u64 = 1_000;
 
-/// Plays one seed.
+/// Plays one seed, without standbys.
 pub fn run(seed: u64, steps: u64, mutation: Option<Mutation>) -> (Tally, Option<Violation>) {
-    let plan = Plan { mutation, ..Plan::of(seed, steps) };
+    play(Plan { mutation, ..Plan::of(seed, steps) }.without_standbys())
+}
+
+/// Plays one plan.
+pub fn play(plan: Plan) -> (Tally, Option<Violation>) {
     let world = match world::World::new(plan) {
         Ok(world) => world,
         Err(error) => {

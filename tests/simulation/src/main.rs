@@ -5,8 +5,9 @@ use std::time::Instant;
 
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
+use millstream_simulation::plan::Plan;
 use millstream_simulation::tally::Tally;
-use millstream_simulation::{STEPS, run};
+use millstream_simulation::{STEPS, play};
 
 /// Plays Millstream on a log and a warehouse in memory while everything goes wrong that can, and checks its promises.
 ///
@@ -32,6 +33,9 @@ struct Arguments {
     /// Play this seed only.
     #[arg(long, conflicts_with_all = ["seeds", "from"])]
     seed: Option<u64>,
+    /// With standbys: half of the seeds that take snapshots keep some.
+    #[arg(long)]
+    standbys: bool,
     /// Go on after a violation, and report all.
     #[arg(long)]
     keep_going: bool,
@@ -50,13 +54,16 @@ fn main() -> ExitCode {
     let mut tally = Tally::default();
     let mut violations = 0u64;
     for seed in from..from.saturating_add(count) {
-        let (played, violation) = run(seed, arguments.steps, None);
+        let plan = Plan::of(seed, arguments.steps);
+        let (played, violation) = play(if arguments.standbys { plan } else { plan.without_standbys() });
         tally.add(&played);
         bar.set_message(format!("{} steps", tally.steps));
         bar.inc(1);
         if let Some(violation) = violation {
             violations += 1;
-            let again = format!("cargo run -p millstream-simulation -- --seed {seed} --steps {}", arguments.steps);
+            let standbys = if arguments.standbys { " --standbys" } else { "" };
+            let again =
+                format!("cargo run -p millstream-simulation -- --seed {seed} --steps {}{standbys}", arguments.steps);
             bar.suspend(|| eprintln!("seed {seed}: {violation}\n  again: {again}"));
             if !arguments.keep_going {
                 break;

@@ -107,6 +107,12 @@ impl Plan {
     /// How long a member may go without polling.
     pub const POLL_INTERVAL_MS: i64 = 1_500;
 
+    /// The same without standbys.
+    pub fn without_standbys(self) -> Self {
+        let snapshots = self.snapshots.map(|snapshots| Snapshots { standbys: false, ..snapshots });
+        Self { snapshots, ..self }
+    }
+
     /// How late an event may come.
     pub fn horizon_ms(&self) -> i64 {
         let settings: serde_json::Value = serde_json::from_str(self.settings).unwrap_or_default();

@@ -1,8 +1,9 @@
 //! A short run of the simulation, for every test run; the long one is the command `simulate`.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, missing_docs)]
 
-use millstream_simulation::run;
+use millstream_simulation::plan::Plan;
 use millstream_simulation::tally::{Strike, Tally};
+use millstream_simulation::{play, run};
 
 const SEEDS: u64 = 32;
 const STEPS: u64 = 700;
@@ -56,6 +57,16 @@ fn what_is_promised_holds_while_everything_goes_wrong() {
     assert!(never.is_empty(), "never struck: {never:?}");
     assert!(tally.hand_overs > 20 && tally.too_late > 50 && tally.orders > 50, "{tally}");
     assert!(tally.snapshots > 100 && tally.restored > 50, "{tally}");
+}
+
+/// Standbys that fell behind the beginning of the log were taken over all the same: one of these stopped, one lost input silently.
+#[test]
+fn a_standby_that_the_log_has_left_behind_is_not_taken() {
+    for seed in [20, 675, 840] {
+        let (tally, violation) = play(Plan::of(seed, 1_000));
+        assert_eq!(violation, None, "seed {seed}, with standbys");
+        assert!(tally.from_standby > 0, "{tally}");
+    }
 }
 
 #[test]
