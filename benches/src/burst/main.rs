@@ -37,7 +37,8 @@ pub struct Options {
     /// ClickHouse's HTTP address.
     #[arg(long, env = "CLICKHOUSE_URL")]
     pub clickhouse: String,
-    /// Data directory of the development server, by which it is killed and started again; without it there is no outage.
+    /// Data directory of the development server, by which it is killed, started again and in the end stopped; without it there is no
+    /// outage.
     #[arg(long, env = "MILLSTREAM_CLICKHOUSE_DEV_DATA")]
     pub clickhouse_data: Option<std::path::PathBuf>,
     /// The command that kills and starts it.
@@ -125,6 +126,7 @@ fn main() {
         options.bytes_per_event
     );
     system.stop();
+    warehouse.stop();
     assert_eq!((found.missing, found.twice), (0, 0), "every acknowledged event is a row, once");
     assert!(peak_bytes > 0 && peak_bytes <= bound_bytes, "memory stays within its bound");
 }

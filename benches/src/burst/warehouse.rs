@@ -31,15 +31,21 @@ impl Warehouse {
 
     /// Kills it at this time, and starts it again so many seconds later.
     pub fn outage(&self, at: Instant, seconds: u64) {
-        let Some((command, data)) = &self.server else { return };
-        let run = |what: &str| {
-            let status = Command::new(command).arg(what).arg("--data").arg(data).stdout(Stdio::null()).status();
-            assert!(status.expect("the command starts").success(), "{} {what} failed", command.display());
-        };
         sleep_until(at);
-        run("kill");
+        self.run("kill");
         sleep_until(at + Duration::from_secs(seconds));
-        run("start");
+        self.run("start");
+    }
+
+    /// Ends the server that was started here: whoever started the first one does not know it.
+    pub fn stop(&self) {
+        self.run("stop");
+    }
+
+    fn run(&self, what: &str) {
+        let Some((command, data)) = &self.server else { return };
+        let status = Command::new(command).arg(what).arg("--data").arg(data).stdout(Stdio::null()).status();
+        assert!(status.expect("the command starts").success(), "{} {what} failed", command.display());
     }
 
     /// Waits until so many events are there. How long that took.
