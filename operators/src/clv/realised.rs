@@ -52,7 +52,8 @@ pub struct Realised {
     pub orders_minor: i64,
     /// The 30, 90 and 365 days that end with the last full day.
     pub trailing: [Window; 3],
-    /// The 30, 90 and 365 days that begin with the first order's; `None` until they are over, and before an order.
+    /// The 30, 90 and 365 days that begin with the first order's; `None` until they are over, and before an order. A refund that came
+    /// before the first order is in none of them, also where it came on the same day.
     pub since_first: [Option<Window>; 3],
     /// Days with an order.
     pub purchase_days: u32,
@@ -147,7 +148,12 @@ pub(super) fn realised(buyer: &Buyer, as_of: &AsOf, rules: &Rules) -> Realised {
             continue;
         };
         all.unmatched_refunds_minor = all.unmatched_refunds_minor.saturating_add(minor);
-        post(day, all.first_day, &Sums { revenue_minor: minor.saturating_neg(), ..Sums::default() });
+        let is_after_an_order = has_past || buyer.orders.first().is_some_and(|first| first.place < refund.place);
+        post(
+            day,
+            all.first_day.filter(|_| is_after_an_order),
+            &Sums { revenue_minor: minor.saturating_neg(), ..Sums::default() },
+        );
     }
     all.ever = ever.window();
     all.trailing = trailing.map(|sums| sums.window());

@@ -51,6 +51,14 @@ fn postings(buyer: &Buyer, day: i32, rules: &Rules) -> Vec<Posting> {
     all
 }
 
+/// Without the refunds that came before the first order.
+fn since_first_order(buyer: &Buyer) -> Buyer {
+    let first = buyer.orders.first().map(|order| order.place);
+    let mut later = buyer.clone();
+    later.refunds.retain(|refund| first.is_some_and(|first| first < refund.place));
+    later
+}
+
 fn window(postings: &[Posting], days: std::ops::RangeInclusive<i32>) -> Window {
     let within = || postings.iter().filter(|(day, ..)| days.contains(day));
     let revenue_minor = within().map(|(_, net, _)| net).sum();
@@ -237,6 +245,7 @@ proptest! {
                 let end = as_of.last_full_day;
                 prop_assert_eq!(known.trailing[index], window(&paid, end - length + 1..=end));
                 let since = days.first().filter(|first| end >= **first + length - 1);
+                let paid = postings(&since_first_order(&buyer), as_of.day, &rules);
                 prop_assert_eq!(known.since_first[index], since.map(|first| window(&paid, *first..=first + length - 1)));
             }
             prop_assert_eq!(figures.predicted.map(|predicted| predicted.clv_minor), naive_clv(&buyer, as_of.day, &rules));

@@ -106,6 +106,7 @@ pub fn fold_refund(past: &mut Past, refund: &Returned, days: &SiteDays) {
     past.revenue_minor = past.revenue_minor.saturating_sub(minor);
     past.unmatched_refunds_minor = past.unmatched_refunds_minor.saturating_add(minor);
     let day = days.day_of(refund.place.time_ms);
+    // In the order of their places: a refund that goes first came before any order.
     if past.orders > 0 && day >= past.first_day {
         for (revenue, length) in past.since_first_minor.iter_mut().zip(WINDOW_DAYS) {
             if within(day, past.first_day, length) {

@@ -73,6 +73,8 @@ fn add_by_tracker(list: &mut List, id: Id, seen: &Seen<'_>, rules: &Rules, chang
         let session = Arc::make_mut(session);
         session.absorb(&later);
         session.closed |= later.closed;
+        // Under the key stood the later visit alone.
+        changes.touch(id, !session.activity.is_empty());
     }
     restore_order(list, earlier)
 }
