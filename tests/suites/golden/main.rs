@@ -12,6 +12,7 @@ mod consent;
 mod online_retail;
 mod rees46;
 mod registry;
+mod replay;
 mod snowplow;
 mod snowplow_differences;
 mod subscribers;

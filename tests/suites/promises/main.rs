@@ -4,4 +4,5 @@
 mod convergence;
 mod once;
 mod replay;
+mod replay_command;
 mod scenario;

@@ -1,6 +1,6 @@
 //! How long a killed process takes until it has caught up: `kill -9` with people in state, under load, on the embedded log.
 //!
-//! `cargo run --release -p millstream-benches --bin recovery -- --people 1000000`
+//! `cargo run --release -p millstream-benches --bin restart -- --people 1000000`
 
 #![allow(
     clippy::print_stdout,
