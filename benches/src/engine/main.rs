@@ -12,6 +12,7 @@ mod cpu;
 #[cfg(feature = "kafka")]
 mod hops;
 mod steps;
+#[allow(dead_code, reason = "the benchmark of restarts uses the rest of it")]
 mod traffic;
 mod whole;
 

@@ -117,15 +117,17 @@ pub fn read_all(bytes: &[u8]) -> impl Iterator<Item = Result<FileEntry<'_>, File
     })
 }
 
-/// The file of these entries, sorted, the first of each key; and how many it has.
-pub fn write_sorted(entries: &Entries) -> (Vec<u8>, u64) {
-    let mut order: Vec<&Place> = entries.places.iter().collect();
+/// The file of all these entries, sorted, the first of each key; and how many it has.
+pub fn write_sorted(slices: &[Entries]) -> (Vec<u8>, u64) {
+    let mut order: Vec<(&Entries, &Place)> =
+        slices.iter().flat_map(|entries| entries.places.iter().map(move |place| (entries, place))).collect();
     // Stable: the first written of a key stays the first.
-    order.sort_by_key(|place| (place.section, place.key));
-    order.dedup_by_key(|place| (place.section, place.key));
-    let mut bytes = Vec::with_capacity(HEADER.len() + entries.size_bytes());
+    order.sort_by_key(|(_, place)| (place.section, place.key));
+    order.dedup_by_key(|(_, place)| (place.section, place.key));
+    let size_bytes: usize = slices.iter().map(Entries::size_bytes).sum();
+    let mut bytes = Vec::with_capacity(HEADER.len() + size_bytes);
     bytes.extend_from_slice(&HEADER);
-    for place in &order {
+    for (entries, place) in &order {
         let value = place.value.and_then(|at| entries.value(at));
         FileEntry { section: place.section, key: place.key, value }.write(&mut bytes);
     }

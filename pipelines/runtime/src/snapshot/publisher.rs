@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::entries::Entries;
 use super::file::{checksum, write_sorted};
 use super::manifest::{FileRef, Manifest, Run};
-use super::merge::{MergeError, merge, runs_to_merge};
+use super::merge::{FILE_BYTES, MergeError, merge, runs_to_merge};
 use super::names::TaskName;
 use super::retention::Retention;
 use super::store::{SnapshotStore, StoreError};
@@ -63,6 +63,8 @@ pub struct Published {
 #[derive(Debug, Default)]
 struct Open {
     small: Entries,
+    /// What waits to fill a file.
+    slices: Vec<Entries>,
     runs: Vec<Run>,
     floors: Vec<(u8, u32)>,
     failed: Option<PublishError>,
@@ -109,10 +111,9 @@ impl Publisher {
         if entries.is_empty() || files.open.failed.is_some() {
             return;
         }
-        let (bytes, count) = write_sorted(&entries);
-        match files.put(&*self.store, task, &bytes, count) {
-            Ok(file) => files.open.runs.push(Run { files: vec![file] }),
-            Err(error) => files.open.failed = Some(error.into()),
+        files.open.slices.push(entries);
+        if files.open.slices.iter().map(Entries::size_bytes).sum::<usize>() >= FILE_BYTES {
+            files.write_slices(&*self.store, task);
         }
     }
 
@@ -151,17 +152,30 @@ impl Files {
         Ok(FileRef { name, bytes: bytes.len() as u64, entries, checksum: format!("{:032x}", checksum(bytes)) })
     }
 
+    fn write_slices(&mut self, store: &dyn SnapshotStore, task: &TaskName) {
+        let slices = std::mem::take(&mut self.open.slices);
+        if slices.is_empty() {
+            return;
+        }
+        let (bytes, count) = write_sorted(&slices);
+        match self.put(store, task, &bytes, count) {
+            Ok(file) => self.open.runs.push(Run { files: vec![file] }),
+            Err(error) => self.open.failed = Some(error.into()),
+        }
+    }
+
     fn finish(
         &mut self,
         store: &dyn SnapshotStore,
         task: &TaskName,
         manifest: Manifest,
     ) -> Result<Published, PublishError> {
+        self.write_slices(store, task);
         let mut open = std::mem::take(&mut self.open);
         if let Some(failed) = open.failed.take() {
             return Err(failed);
         }
-        let (small, count) = write_sorted(&open.small);
+        let (small, count) = write_sorted(std::slice::from_ref(&open.small));
         let small = (count > 0).then(|| self.put(store, task, &small, count)).transpose()?;
         let new = || small.iter().chain(open.runs.iter().flat_map(|run| &run.files));
         for file in new() {

@@ -8,9 +8,7 @@ use millstream_transports::TopicPartition;
 use super::Worker;
 use crate::snapshot::Entries;
 use crate::snapshot::background::{Background, Ended};
-use crate::snapshot::file::HEADER;
 use crate::snapshot::manifest::{FORMAT, Manifest};
-use crate::snapshot::merge::FILE_BYTES;
 use crate::snapshot::names::TaskName;
 use crate::snapshot::publisher::PublishError;
 use crate::task::Task;
@@ -117,9 +115,8 @@ impl Task {
         let Some(state) = self.stage.snapshots() else { return true };
         entries.next_slice();
         let is_written = state.write(entries);
-        if is_written || entries.size_bytes() + HEADER.len() >= FILE_BYTES {
-            background.write(snapshots.name.clone(), std::mem::take(entries));
-        }
+        // As it is: growing a larger piece here would take longer than writing it.
+        background.write(snapshots.name.clone(), std::mem::take(entries));
         if is_written {
             background.finish(snapshots.name.clone(), snapshots.generation, (**manifest).clone());
             snapshots.phase = Phase::Publishing;

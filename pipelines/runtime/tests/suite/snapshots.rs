@@ -362,7 +362,7 @@ fn snapshots_that_a_newer_owner_replaces_while_they_are_read_are_not_lost() {
     let task = TaskName { group: "counters".into(), partition: 0 };
     store.put_new(&task.manifest(1), b"whatever").unwrap();
     let factory: Arc<dyn StageFactory> = Arc::new(Counters);
-    let position = Position { topic_id: "in".into(), partition: 0, committed: 9, earliest: 5 };
+    let position = Position { topic_id: "in".into(), partition: 0, committed: 9, logic_version: None, earliest: 5 };
     let refused = |store: &dyn SnapshotStore| recover(store, &task, "w", &factory, &position).map(|_| ()).unwrap_err();
     let overtaken = refused(&Overtaken(store.clone()));
     assert!(matches!(overtaken, RecoveryError::Store(StoreError::Unavailable(_))), "{overtaken}");
