@@ -336,6 +336,7 @@ fn behind(transport: &KafkaTransport) -> Vec<String> {
 /// What everybody said, for whoever looks for a cause.
 fn keep_log(node: &Node, seed: u64) {
     if let Some(folder) = std::env::var_os("STORM_LOGS") {
+        std::fs::create_dir_all(&folder).unwrap();
         let to = std::path::Path::new(&folder).join(format!("{}-{seed}.log", node.name));
         let mut out = std::fs::File::create(to).unwrap();
         std::io::copy(&mut node.log(), &mut out).unwrap();
