@@ -201,7 +201,7 @@ pub fn newest_usable(
     task: &TaskName,
     factory: &Arc<dyn StageFactory>,
     position: &Position,
-) -> Result<(Option<(Box<dyn Stage>, Manifest)>, Vec<String>), RecoveryError> {
+) -> Result<(Option<Restored>, Vec<String>), RecoveryError> {
     let mut reasons = Vec::new();
     for name in names_newest_first(store, task)? {
         match use_snapshot(store, &name, factory, position)? {
@@ -216,7 +216,10 @@ pub fn newest_usable(
     Ok((None, reasons))
 }
 
-type Used = Result<(Box<dyn Stage>, Manifest), Unusable>;
+/// A stage with the state of a snapshot, and that snapshot.
+pub type Restored = (Box<dyn Stage>, Manifest);
+
+type Used = Result<Restored, Unusable>;
 
 /// The outer error ends the recovery, the inner one leads to an older snapshot.
 fn use_snapshot(

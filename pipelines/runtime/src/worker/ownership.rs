@@ -82,7 +82,7 @@ impl Worker {
         let earliest = member.earliest(partition).map_err(|source| self.transport_error(source))?;
         let (mut task, start) = match self.config.snapshots.clone() {
             Some(settings) => self.restore(partition, &settings, standing, earliest)?,
-            None => (self.from_whole_log(partition, standing, earliest)?, earliest),
+            None => (self.replaying_whole_log(partition, standing, earliest)?, earliest),
         };
         let Some(member) = self.member.as_mut() else { return Ok(()) };
         member.seek(partition, start).map_err(|source| self.transport_error(source))?;
@@ -98,7 +98,7 @@ impl Worker {
         Ok(())
     }
 
-    fn from_whole_log(&self, at: TopicPartition, standing: Standing, earliest: u64) -> Result<Task, WorkerError> {
+    fn replaying_whole_log(&self, at: TopicPartition, standing: Standing, earliest: u64) -> Result<Task, WorkerError> {
         let Standing { offset: committed, logic_version } = standing;
         if earliest > 0 && committed > 0 {
             let (stage, partition) = (self.factory.name(), at.partition);
