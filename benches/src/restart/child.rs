@@ -1,9 +1,9 @@
 //! The process that is killed: both stages on the embedded log, with snapshots, under load.
 
 use std::io::BufRead;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -19,11 +19,14 @@ use millstream_scoring::builtin::PROPENSITY;
 use millstream_transports::embedded::{EmbeddedLog, EmbeddedOptions};
 use millstream_transports::{Append, Appender, Retention, TopicSpec, Transport, TransportError};
 
+use crate::scored::Scored;
 use crate::traffic::{Collectable, Traffic};
 use crate::{Options, status};
 
 /// Events come in slices of so long.
 const SLICE: Duration = Duration::from_millis(20);
+/// Who has scored what came so long ago has caught up, milliseconds: 200 events at 2,000 a second.
+const CAUGHT_UP_MS: i64 = 100;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(2);
 
@@ -87,17 +90,6 @@ impl Workers {
         Self { stats, stop, threads }
     }
 
-    /// Waits until every worker that owns partitions has processed all that is in its input.
-    fn catch_up(&self) {
-        let checks = |stats: &WorkerStats| stats.caught_up_checks.load(Ordering::Acquire);
-        let asked: Vec<u64> = self.stats.iter().map(|stats| checks(stats)).collect();
-        for (stats, asked) in self.stats.iter().zip(asked) {
-            while checks(stats) == asked {
-                std::thread::sleep(LOOK);
-            }
-        }
-    }
-
     /// When every task had its state; `None` in the first life, which restores nothing.
     fn restored(&self, partitions: u32) -> Option<Instant> {
         let sum = |read: fn(&WorkerStats) -> u64| -> u64 { self.stats.iter().map(|stats| read(stats)).sum() };
@@ -136,19 +128,39 @@ fn append(appender: &dyn Appender, events: &[Collectable]) {
     }
 }
 
-/// Appends events at the rate until the process dies.
-fn load(log: &EmbeddedLog, options: &Options, mut traffic: Traffic) {
+/// Appends events at the rate, from `number` on, until the process dies. Returns when the newest of them was received.
+///
+/// `noted` keeps where the next life goes on: event time goes on as time does, without a leap that would close everybody's session at once.
+fn load(log: &EmbeddedLog, options: &Options, mut traffic: Traffic, mut number: u64, noted: PathBuf) -> Arc<AtomicI64> {
+    let newest_ms = Arc::new(AtomicI64::new(0));
+    let told = Arc::clone(&newest_ms);
     let appender = log.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
     let per_slice = options.rate * u64::try_from(SLICE.as_millis()).unwrap_or(1) / 1_000;
     std::thread::spawn(move || {
         let mut next = Instant::now();
         loop {
             let events: Vec<Collectable> = (0..per_slice).map(|_| traffic.next_event()).collect();
+            number += per_slice;
+            // Before they are there: no id comes twice.
+            std::fs::write(&noted, number.to_string()).expect("the folder can be written");
             append(appender.as_ref(), &events);
+            told.store(events.last().map_or(0, |event| event.timestamp_ms), Ordering::Release);
             next += SLICE;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
     });
+    newest_ms
+}
+
+/// Waits until, in every partition, what was appended [`CAUGHT_UP_MS`] ago is scored and committed: a task processes its input in
+/// order, so all that came before is, too.
+fn catch_up(newest_ms: &AtomicI64, scored: &Scored) {
+    // Nothing appended yet is nothing to be up with.
+    while newest_ms.load(Ordering::Acquire) == 0
+        || scored.oldest_ms() < newest_ms.load(Ordering::Acquire) - CAUGHT_UP_MS
+    {
+        std::thread::sleep(LOOK);
+    }
 }
 
 pub fn run(options: &Options) {
@@ -160,9 +172,9 @@ pub fn run(options: &Options) {
     let standbys: Vec<Arc<Standbys>> = if options.standby { vec![Arc::default(), Arc::default()] } else { Vec::new() };
     let opened = began.elapsed();
     let mut workers = Workers::start(&log, options, &folder, &[]);
-    let introduced = folder.join("introduced");
-    let lives = std::fs::read_to_string(&introduced).ok().and_then(|lives| lives.parse::<u64>().ok()).unwrap_or(0);
-    if lives == 0 {
+    let noted = folder.join("next-event");
+    let next_event = std::fs::read_to_string(&noted).ok().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0);
+    if next_event == 0 {
         let mut traffic = Traffic::new(1, options.people, options.partitions);
         let appender = log.appender(vec!["events.collected".to_owned()]).expect("the topic exists");
         let mut left = options.people;
@@ -172,15 +184,12 @@ pub fn run(options: &Options) {
             append(appender.as_ref(), &events);
         }
     }
-    // Each life has event ids and times of its own, later than those of the lives before.
-    std::fs::write(&introduced, (lives + 1).to_string()).expect("the folder can be written");
-    load(
-        &log,
-        options,
-        Traffic::resumed(lives + 2, options.people, options.partitions, options.people + lives * 1_000_000),
-    );
+    let scored = Scored::watch(&log, &folder.join("scored"), options.partitions);
+    let number = next_event.max(options.people);
+    let newest_ms =
+        load(&log, options, Traffic::resumed(number, options.people, options.partitions, number), number, noted);
     let restored = workers.restored(options.partitions).map(|at| at.duration_since(began).as_secs_f64());
-    workers.catch_up();
+    catch_up(&newest_ms, &scored);
     let mut said = status::of("caught up", &workers.stats);
     said["opened_after_seconds"] = opened.as_secs_f64().into();
     said["restored_after_seconds"] = restored.into();
@@ -196,7 +205,12 @@ pub fn run(options: &Options) {
             workers.drop_silently();
             let began = Instant::now();
             workers = Workers::start(&log, options, &folder, &standbys);
-            workers.catch_up();
+            // What was scored so far are the others' scores.
+            let asked_ms = newest_ms.load(Ordering::Acquire);
+            while scored.oldest_ms() <= asked_ms {
+                std::thread::sleep(LOOK);
+            }
+            catch_up(&newest_ms, &scored);
             let mut said = status::of("taken over", &workers.stats);
             said["seconds"] = began.elapsed().as_secs_f64().into();
             println!("{said}");

@@ -15,6 +15,7 @@ mod traffic;
 
 mod child;
 mod parent;
+mod scored;
 mod status;
 
 use std::path::PathBuf;

@@ -136,7 +136,10 @@ fn tell(options: &Options, rounds: &[Round]) {
         "seconds_until_caught_up": seconds,
         "records_replayed_at_most": most(&|round| &round.caught_up["replayed"]),
         "keys_in_state": most(&|round| &round.before["keys"]),
-        "longest_snapshot_slice_us": most(&|round| &round.before["snapshot_slice_max_us"]),
+        "snapshot_pauses": most(&|round| &round.before["snapshot_pauses"]),
+        "snapshot_pause_p50_us_at_most": most(&|round| &round.before["snapshot_pause_p50_us"]),
+        "snapshot_pause_p99_us_at_most": most(&|round| &round.before["snapshot_pause_p99_us"]),
+        "snapshot_pause_max_us": most(&|round| &round.before["snapshot_pause_max_us"]),
         "snapshots_failed": most(&|round| &round.before["snapshots_failed"]),
         "resident_bytes_before": most(&|round| &round.before["resident_bytes"]),
     });

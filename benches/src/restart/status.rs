@@ -3,13 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use millstream_runtime::WorkerStats;
+use millstream_runtime::{Pauses, WorkerStats};
 use serde_json::{Value, json};
 
 /// Counts of all workers, and the process's resident memory.
 pub fn of(what: &str, workers: &[Arc<WorkerStats>]) -> Value {
     let sum = |read: fn(&WorkerStats) -> u64| -> u64 { workers.iter().map(|stats| read(stats)).sum() };
-    let slice_us = workers.iter().map(|stats| stats.snapshot_slice_max_us.load(Ordering::Relaxed)).max();
+    let pauses = workers.iter().map(|stats| &stats.snapshot_pauses);
+    let pause_us = |share| Pauses::quantile_us(pauses.clone(), share);
     json!({
         "what": what,
         "processed": sum(|stats| stats.processed.load(Ordering::Relaxed)),
@@ -20,7 +21,10 @@ pub fn of(what: &str, workers: &[Arc<WorkerStats>]) -> Value {
         "snapshots": sum(|stats| stats.snapshots.load(Ordering::Relaxed)),
         "snapshots_failed": sum(|stats| stats.snapshots_failed.load(Ordering::Relaxed)),
         "snapshot_bytes": sum(|stats| stats.snapshot_bytes.load(Ordering::Relaxed)),
-        "snapshot_slice_max_us": slice_us,
+        "snapshot_pauses": pauses.clone().map(|pauses| pauses.counts().iter().sum::<u64>()).sum::<u64>(),
+        "snapshot_pause_p50_us": pause_us(0.5),
+        "snapshot_pause_p99_us": pause_us(0.99),
+        "snapshot_pause_max_us": pause_us(1.0),
         "resident_bytes": resident_bytes(),
     })
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use millstream_ingest::{IngestFactory, fates::Fate};
-use millstream_runtime::WorkerStats;
+use millstream_runtime::{Pauses, WorkerStats};
 use prometheus::{IntGaugeVec, Opts, Registry};
 
 use crate::delivery::DeliveryHandle;
@@ -39,7 +39,7 @@ impl ProcessMetrics {
         Ok(Self {
             stage: gauge(
                 "millstream_stage",
-                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; times it joined anew; offsets that somebody else had committed; keys in state; partitions owned; partitions taken over from a warm standby, restored from a snapshot; snapshots written, failed, their bytes, and the longest wait for a slice of one in microseconds",
+                "Counts of a stage in this process: records processed, replayed, produced, diverted; epochs committed, aborted; times it joined anew; offsets that somebody else had committed; keys in state; partitions owned; partitions taken over from a warm standby, restored from a snapshot; snapshots written, failed, their bytes, and the waits for a slice of one in microseconds, 99th percentile and longest",
                 &["stage", "what"],
             )?,
             fates: gauge("millstream_ingest_fates", "What became of collected records in this process", &["fate"])?,
@@ -113,8 +113,11 @@ impl ProcessMetrics {
         self.watermark.with_label_values(&[name]).set(watermarks.min().unwrap_or(0) / 1_000);
         let fullest = workers.iter().map(|stats| stats.budget_percent.load(Ordering::Relaxed)).max();
         self.budget.with_label_values(&[name]).set(signed(fullest.unwrap_or(0)));
-        let slice_us = workers.iter().map(|stats| stats.snapshot_slice_max_us.load(Ordering::Relaxed)).max();
-        self.stage.with_label_values(&[name, "snapshot_slice_max_us"]).set(signed(slice_us.unwrap_or(0)));
+        let pauses = workers.iter().map(|stats| &stats.snapshot_pauses);
+        for (what, share) in [("snapshot_slice_p99_us", 0.99), ("snapshot_slice_max_us", 1.0)] {
+            let pause_us = Pauses::quantile_us(pauses.clone(), share);
+            self.stage.with_label_values(&[name, what]).set(signed(pause_us.unwrap_or(0)));
+        }
         let stalest = workers.iter().map(|stats| stats.snapshot_oldest_at_ms.load(Ordering::Relaxed));
         if let Some(stalest_ms) = stalest.filter(|at_ms| *at_ms > 0).min() {
             self.snapshot_at.with_label_values(&[name]).set(stalest_ms / 1_000);

@@ -15,9 +15,11 @@ mod fencings;
 mod idle;
 mod ledger;
 mod ownership;
+mod pauses;
 pub(crate) mod snapshots;
 
 pub use ledger::is_stamped;
+pub use pauses::{PAUSE_BOUNDS_US, Pauses};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -200,8 +202,8 @@ pub struct WorkerStats {
     /// When the stalest owned task's newest snapshot was written (at first: when the task was loaded), milliseconds since the epoch; 0
     /// where nothing is owned.
     pub snapshot_oldest_at_ms: AtomicI64,
-    /// The longest that processing waited for a slice of a snapshot, microseconds.
-    pub snapshot_slice_max_us: AtomicU64,
+    /// How long processing waited for each slice of a snapshot.
+    pub snapshot_pauses: Pauses,
     /// Tasks restored from a snapshot.
     pub restored: AtomicU64,
     /// Tasks taken over from a warm standby.

@@ -160,7 +160,7 @@ impl Worker {
         let Some(task) = self.tasks.values_mut().find(|task| task.is_writing()) else { return false };
         let is_written = task.write_slice(background);
         let slice_us = self.clock.monotonic().saturating_sub(now).as_micros();
-        self.stats.snapshot_slice_max_us.fetch_max(u64::try_from(slice_us).unwrap_or(u64::MAX), Ordering::Relaxed);
+        self.stats.snapshot_pauses.note(u64::try_from(slice_us).unwrap_or(u64::MAX));
         !is_written
     }
 
