@@ -1,8 +1,8 @@
-//! A burst while the warehouse is down: what is acknowledged, what is refused, how much memory it takes, and whether every acknowledged
+//! A burst while the warehouse is down, and the broker for a while: what is acknowledged, what is refused, how much memory it takes, and whether every acknowledged
 //! event is a row in the end, once.
 //!
-//! `scripts/with-servers clickhouse -- cargo run -p millstream-benches --bin burst` (first `cargo build -p millstream`; with
-//! `--brokers`, `--features kafka`)
+//! `scripts/with-servers kafka clickhouse -- cargo run --release -p millstream-benches --bin burst` (first `cargo build --release -p
+//! millstream`; without `kafka` on the embedded log)
 //!
 //! Open-loop: requests are due at fixed times whether or not they are taken. What is refused is sent again with the same ids until its
 //! sender's patience ends; then it counts as given up, and nobody promised anything about it. The list of acknowledged ids is this
@@ -17,6 +17,7 @@
 
 mod load;
 mod samples;
+mod server;
 mod warehouse;
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,13 +27,14 @@ use clap::Parser;
 use millstream_benches::system::{Setup, System};
 
 use crate::load::{Counts, Phases};
+use crate::server::Server;
 use crate::warehouse::Warehouse;
 
 /// Drives a burst through a running system.
 #[derive(Debug, Parser)]
 pub struct Options {
     /// Kafka's address; without it the embedded log is used.
-    #[arg(long)]
+    #[arg(long, env = "KAFKA_BROKERS")]
     pub brokers: Option<String>,
     /// ClickHouse's HTTP address.
     #[arg(long, env = "CLICKHOUSE_URL")]
@@ -41,9 +43,12 @@ pub struct Options {
     /// outage.
     #[arg(long, env = "MILLSTREAM_CLICKHOUSE_DEV_DATA")]
     pub clickhouse_data: Option<std::path::PathBuf>,
-    /// The command that kills and starts it.
-    #[arg(long, default_value = "scripts/dev-clickhouse")]
-    pub dev_clickhouse: std::path::PathBuf,
+    /// Data directory of the development broker, likewise.
+    #[arg(long, env = "MILLSTREAM_KAFKA_DEV_DATA")]
+    pub kafka_data: Option<std::path::PathBuf>,
+    /// Where the commands are that kill and start them.
+    #[arg(long, default_value = "scripts")]
+    pub scripts: std::path::PathBuf,
     /// The `millstream` binary; by default the one beside this program.
     #[arg(long)]
     pub millstream: Option<std::path::PathBuf>,
@@ -62,6 +67,9 @@ pub struct Options {
     /// Seconds for which the warehouse is down, from the burst's start on.
     #[arg(long, default_value_t = 60)]
     pub outage_seconds: u64,
+    /// Seconds for which the broker is down, from the middle of the burst on.
+    #[arg(long, default_value_t = 30)]
+    pub broker_outage_seconds: u64,
     /// Events of one request.
     #[arg(long, default_value_t = 20)]
     pub batch: u64,
@@ -89,7 +97,12 @@ const PERSON_BYTES: u64 = 400;
 
 fn main() {
     let options = Options::parse();
-    let warehouse = Warehouse::of(&options);
+    let warehouse = Warehouse { url: options.clickhouse.clone() };
+    let server = |name: &str, data: &Option<std::path::PathBuf>| {
+        data.clone().map(|data| Server { command: options.scripts.join(name), data })
+    };
+    let clickhouse = server("dev-clickhouse", &options.clickhouse_data);
+    let broker = server("dev-kafka", &options.kafka_data);
     let system = System::start(&Setup {
         label: "burst",
         brokers: options.brokers.as_deref(),
@@ -101,9 +114,16 @@ fn main() {
     let started = Instant::now();
     let (acknowledged, samples, drained) = std::thread::scope(|scope| {
         let sampling = scope.spawn(|| samples::take(&system, &counts, &phases, started, &over));
-        let outage = scope.spawn(|| warehouse.outage(started + phases.burst_begins(), options.outage_seconds));
+        let burst = started + phases.burst_begins();
+        let middle = burst + Duration::from_secs(options.burst_seconds / 2);
+        let outages = [(&clickhouse, burst, options.outage_seconds), (&broker, middle, options.broker_outage_seconds)];
+        let outages = outages.map(|(server, at, seconds)| {
+            scope.spawn(move || server.as_ref().inspect(|server| server.outage(at, seconds)).is_some())
+        });
         let acknowledged = load::run(&options, &system, &phases, &counts, started);
-        outage.join().expect("the outage ends well");
+        for outage in outages {
+            outage.join().expect("the outage ends well");
+        }
         let drained = warehouse.wait_for(system.database(), acknowledged.len(), options.drain_seconds);
         over.store(true, Ordering::Release);
         (acknowledged, sampling.join().expect("samples are taken"), drained)
@@ -126,7 +146,9 @@ fn main() {
         options.bytes_per_event
     );
     system.stop();
-    warehouse.stop();
+    for server in [&clickhouse, &broker].into_iter().flatten() {
+        server.stop();
+    }
     assert_eq!((found.missing, found.twice), (0, 0), "every acknowledged event is a row, once");
     assert!(peak_bytes > 0 && peak_bytes <= bound_bytes, "memory stays within its bound");
 }

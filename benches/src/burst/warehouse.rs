@@ -1,18 +1,13 @@
-//! The warehouse: taken down and brought back, and asked for the rows at the end.
+//! The warehouse: asked for the rows at the end.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::{Options, sleep_until};
-
-/// A development server.
+/// ClickHouse.
 pub struct Warehouse {
-    url: String,
-    /// The command and the data directory by which it is killed and started.
-    server: Option<(PathBuf, PathBuf)>,
+    /// Its HTTP address.
+    pub url: String,
 }
 
 /// What is wrong with the rows.
@@ -24,30 +19,6 @@ pub struct Found {
 }
 
 impl Warehouse {
-    pub fn of(options: &Options) -> Self {
-        let server = options.clickhouse_data.clone().map(|data| (options.dev_clickhouse.clone(), data));
-        Self { url: options.clickhouse.clone(), server }
-    }
-
-    /// Kills it at this time, and starts it again so many seconds later.
-    pub fn outage(&self, at: Instant, seconds: u64) {
-        sleep_until(at);
-        self.run("kill");
-        sleep_until(at + Duration::from_secs(seconds));
-        self.run("start");
-    }
-
-    /// Ends the server that was started here: whoever started the first one does not know it.
-    pub fn stop(&self) {
-        self.run("stop");
-    }
-
-    fn run(&self, what: &str) {
-        let Some((command, data)) = &self.server else { return };
-        let status = Command::new(command).arg(what).arg("--data").arg(data).stdout(Stdio::null()).status();
-        assert!(status.expect("the command starts").success(), "{} {what} failed", command.display());
-    }
-
     /// Waits until so many events are there. How long that took.
     pub fn wait_for(&self, database: &str, events: usize, at_most_s: u64) -> Duration {
         let started = Instant::now();

@@ -1,19 +1,13 @@
 //! What dead letters there are.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use millstream_schemas::Rejected;
-use millstream_transports::{Batch, Reader, RecordRef, Result, TransportError};
+use millstream_transports::{RecordRef, Result, Walk};
 use serde::Serialize;
 
 use crate::letter::Letter;
 use crate::{DeadLetterError, Place};
-
-/// How long one look waits for records.
-const LOOK: Duration = Duration::from_millis(200);
-/// Looks without a record, with more announced, after which the log is taken for unreachable.
-const LOOKS: usize = 150;
 
 /// Which letters.
 #[derive(Debug, Clone, Default)]
@@ -126,32 +120,9 @@ pub fn find(place: Place<'_>, id: &str) -> std::result::Result<Option<Letter>, D
 pub(crate) fn each(place: Place<'_>, mut take: impl FnMut(RecordRef<'_>) -> bool) -> Result<()> {
     let topic = place.topic(Rejected::TOPIC);
     for partition in 0..place.transport.partition_count(&topic)? {
-        let mut reader = place.transport.reader(&topic, partition, 0)?;
-        if !read_all(reader.as_mut(), &mut take)? {
+        if !Walk::open(place.transport, &topic, partition)?.each(u64::MAX, &mut take)? {
             return Ok(());
         }
     }
     Ok(())
-}
-
-/// Hands over what a reader has up to what is the end now. False where `take` said to stop.
-pub(crate) fn read_all(reader: &mut dyn Reader, take: &mut dyn FnMut(RecordRef<'_>) -> bool) -> Result<bool> {
-    let (mut batch, mut looks) = (Batch::new(), 0);
-    loop {
-        let ended = reader.at_end()?;
-        reader.poll(if ended { Duration::ZERO } else { LOOK }, &mut batch)?;
-        for record in batch.iter() {
-            if !take(record) {
-                return Ok(false);
-            }
-        }
-        looks = if batch.is_empty() { looks + 1 } else { 0 };
-        match (ended && batch.is_empty(), looks) {
-            (true, _) => return Ok(true),
-            (false, LOOKS..) => {
-                return Err(TransportError::Unavailable("records were announced and do not come".to_owned()));
-            }
-            _ => {}
-        }
-    }
 }

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use millstream_ingest::clock::{Times, correct, too_late};
 use millstream_schemas::input::parse_event;
 use millstream_schemas::{Collected, frame};
-use millstream_transports::{Append, CommitOutcome, RecordRef, Transactions};
+use millstream_transports::{Append, CommitOutcome, RecordRef, Transactions, Walk};
 use serde::Serialize;
 
 use crate::letter::{Letter, Origin};
-use crate::list::{Filter, each, read_all};
+use crate::list::{Filter, each};
 use crate::{DeadLetterError, Place};
 
 /// Marks an event that comes a second time. Its times are judged like those of any other.
@@ -213,11 +213,8 @@ fn records(
     if from > *last {
         return Ok(());
     }
-    let mut reader = place.transport.reader(&topic, partition, from)?;
-    read_all(reader.as_mut(), &mut |record| {
-        let goes_on = !offsets.contains(&record.offset) || take(record);
-        goes_on && record.offset < *last
-    })?;
+    Walk::from(place.transport, &topic, partition, from)?
+        .each(last + 1, |record| !offsets.contains(&record.offset) || take(record))?;
     Ok(())
 }
 

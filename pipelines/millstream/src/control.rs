@@ -4,11 +4,10 @@
 //! input; tasks read them nowhere else, so their order against events is in the log.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use millstream_operators::site::SITE_CONFIG_KIND;
 use millstream_schemas::{Control, SchemaIds, frame};
-use millstream_transports::{Append, Batch, CommitOutcome, Transport, TransportError};
+use millstream_transports::{Append, CommitOutcome, Transport, TransportError, Walk};
 
 use crate::config::SiteSection;
 
@@ -171,25 +170,19 @@ fn publish(
 }
 
 fn read_known(transport: &dyn Transport, topic: &str, ids: &SchemaIds) -> Result<Known, ControlError> {
-    let mut reader = transport.reader(topic, 0, 0)?;
     let mut known = Known::default();
-    let mut batch = Batch::new();
-    loop {
-        let ended = reader.at_end()?;
-        reader.poll(Duration::from_millis(50), &mut batch)?;
-        for record in batch.iter() {
-            let unreadable = |detail: String| ControlError::Unreadable { offset: record.offset, detail };
-            let (id, body) = frame::split(record.value).map_err(|error| unreadable(error.to_string()))?;
-            if ids.from_wire(id) != Control::ID {
-                return Err(unreadable(format!("schema id {id} is not a control record's")));
-            }
-            let control = Control::decode(body).map_err(|error| unreadable(error.to_string()))?;
-            known.last_number = known.last_number.max(control.number);
-            let key = (control.kind.to_owned(), control.site.to_owned());
-            known.latest.insert(key, control.body.to_owned());
+    let mut walk = Walk::open(transport, topic, 0)?;
+    while let Some(record) = walk.peek()? {
+        let unreadable = |detail: String| ControlError::Unreadable { offset: record.offset, detail };
+        let (id, body) = frame::split(record.value).map_err(|error| unreadable(error.to_string()))?;
+        if ids.from_wire(id) != Control::ID {
+            return Err(unreadable(format!("schema id {id} is not a control record's")));
         }
-        if ended && batch.is_empty() {
-            return Ok(known);
-        }
+        let control = Control::decode(body).map_err(|error| unreadable(error.to_string()))?;
+        known.last_number = known.last_number.max(control.number);
+        let key = (control.kind.to_owned(), control.site.to_owned());
+        known.latest.insert(key, control.body.to_owned());
+        walk.take();
     }
+    Ok(known)
 }

@@ -1,13 +1,8 @@
-//! A partition read record by record, up to where it ends now.
+//! A partition read record by record, by those whose own work can fail.
 
-use std::time::Duration;
+use millstream_transports::{RecordRef, Transport, Walk};
 
-use millstream_transports::{Batch, Reader, RecordRef, Result, Transport, TransportError};
-
-/// How long one look waits for more.
-const LOOK: Duration = Duration::from_millis(200);
-/// Looks without a record, with more announced, after which the log is taken for unreachable.
-const LOOKS: usize = 150;
+use crate::ReplayError;
 
 /// What the caller says of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,37 +20,15 @@ pub(crate) fn read(
     partition: u32,
     from: u64,
     below: u64,
-    mut each: impl FnMut(RecordRef<'_>) -> std::result::Result<Next, crate::ReplayError>,
-) -> std::result::Result<bool, crate::ReplayError> {
-    let mut reader = transport.reader(topic, partition, from)?;
-    let mut batch = Batch::new();
-    let mut looks = 0;
-    loop {
-        let ended = poll(reader.as_mut(), &mut batch)?;
-        for record in batch.iter() {
-            if record.offset >= below {
-                return Ok(false);
-            }
-            if each(record)? == Next::Stop {
-                return Ok(true);
-            }
+    mut each: impl FnMut(RecordRef<'_>) -> Result<Next, ReplayError>,
+) -> Result<bool, ReplayError> {
+    let mut failed = None;
+    let is_whole = Walk::from(transport, topic, partition, from)?.each(below, |record| match each(record) {
+        Ok(next) => next == Next::On,
+        Err(error) => {
+            failed = Some(error);
+            false
         }
-        if !batch.is_empty() {
-            looks = 0;
-        } else if ended {
-            return Ok(false);
-        } else {
-            looks += 1;
-            if looks > LOOKS {
-                let why = format!("{topic}[{partition}]: records were announced and do not come");
-                return Err(TransportError::Unavailable(why).into());
-            }
-        }
-    }
-}
-
-fn poll(reader: &mut dyn Reader, batch: &mut Batch) -> Result<bool> {
-    let ended = reader.at_end()?;
-    reader.poll(if ended { Duration::ZERO } else { LOOK }, batch)?;
-    Ok(ended)
+    })?;
+    failed.map_or(Ok(!is_whole), Err)
 }

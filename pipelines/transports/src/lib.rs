@@ -23,6 +23,7 @@ pub mod memory;
 mod packed;
 pub mod partitioner;
 mod record_hash;
+mod walk;
 
 pub use batch::{Batch, RecordRef};
 pub use interface::*;
@@ -30,3 +31,4 @@ pub use local::{Clock, Fault, Faults, LocalOptions};
 pub use packed::{Packed, PackedMark, PackedRecord};
 pub use partitioner::partition_for;
 pub use record_hash::record_hash;
+pub use walk::Walk;

@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use millstream_ledger::decode;
 use millstream_runtime::worker::is_stamped;
 use millstream_schemas::Ledger;
-use millstream_transports::{Result, Transport};
+use millstream_transports::{Result, Transport, Walk};
 
 use crate::report::{Kind, Place, Report, Stand, TaskLine};
-use crate::walk::Walk;
 use crate::{Scope, Steps};
 
 /// The ledgers' topic.

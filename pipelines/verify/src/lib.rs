@@ -19,7 +19,6 @@ mod ledgers;
 mod report;
 mod tables;
 mod topics;
-mod walk;
 
 use millstream_deliver::DeliverConfig;
 use millstream_transports::{Transport, TransportError};

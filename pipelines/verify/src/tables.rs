@@ -5,10 +5,9 @@ use std::ops::Range;
 
 use millstream_deliver::{Fate, Note, Route, read};
 use millstream_schemas::{RecordSchema, Value};
-use millstream_transports::Transport;
+use millstream_transports::{Transport, Walk};
 
 use crate::report::{Kind, Place, Report, Stand, TableLine};
-use crate::walk::Walk;
 use crate::{Scope, Steps, VerifyError};
 
 /// Offsets that are compared at a time: bounds memory on both sides.

@@ -3,11 +3,10 @@
 use millstream_ledger::decode;
 use millstream_schemas::topics::{TOPICS, Topic};
 use millstream_schemas::{Collected, Control, ImportProgress, Ledger, LedgerOutput, Rejected, SchemaIds, frame};
-use millstream_transports::{Result, Transport, record_hash};
+use millstream_transports::{Result, Transport, Walk, record_hash};
 
 use crate::ledgers::{Books, Sum};
 use crate::report::{Kind, Place, Report, Stand, TopicLine};
-use crate::walk::Walk;
 use crate::{Scope, Steps};
 
 /// Topics that no stage's results go to; ticks, which tell a time and count nothing, are all that stages write there.

@@ -4,69 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use millstream_object_store::{ObjectSettings, ObjectSnapshots};
-use millstream_runtime::snapshot::manifest::{FORMAT, Manifest};
 use millstream_runtime::snapshot::publisher::{Holding, PublishError, Publisher};
-use millstream_runtime::snapshot::{
-    Entries, RestoreError, SnapshotState, SnapshotStore, StoreError, TaskName, owner, recovery,
-};
+use millstream_runtime::snapshot::testing::{manifest, newest, stored, task};
+use millstream_runtime::snapshot::{Entries, SnapshotStore, StoreError, TaskName, owner};
 
 use crate::support;
 
-fn task() -> TaskName {
-    TaskName { group: "stage".to_owned(), partition: 3 }
-}
-
-fn manifest(offset: u64) -> Manifest {
-    Manifest {
-        format: FORMAT,
-        stage: "stage".to_owned(),
-        logic_version: 1,
-        topic: "in".to_owned(),
-        topic_id: "id".to_owned(),
-        partition: 3,
-        offset,
-        generation: 0,
-        number: 0,
-        written_at_ms: 0,
-        about: BTreeMap::new(),
-        small: None,
-        runs: Vec::new(),
-        floors: Vec::new(),
-    }
-}
-
-fn newest(store: &dyn SnapshotStore) -> Manifest {
-    let name = store.list(&task().manifests()).unwrap().pop().unwrap();
-    Manifest::decode(&store.get(&name).unwrap()).unwrap()
-}
-
-/// Takes entries in as they come.
-#[derive(Default)]
-struct Reader(BTreeMap<u128, Vec<u8>>);
-
-impl SnapshotState for Reader {
-    fn track(&mut self) {}
-    fn begin(&mut self) {}
-    fn write(&mut self, _out: &mut Entries) -> bool {
-        true
-    }
-    fn end(&mut self, _kept: bool) {}
-    fn restore(&mut self, _section: u8, key: u128, value: &[u8]) -> Result<(), RestoreError> {
-        self.0.entry(key).or_insert_with(|| value.to_vec());
-        Ok(())
-    }
-    fn restored(&mut self) -> Result<(), RestoreError> {
-        Ok(())
-    }
-    fn about(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
-}
-
+/// The entries of section 1, which are all.
 fn read(store: &dyn SnapshotStore) -> BTreeMap<u128, Vec<u8>> {
-    let mut reader = Reader::default();
-    recovery::restore(store, &newest(store), &mut reader).unwrap();
-    reader.0
+    stored(store).unwrap().into_iter().map(|((_, key), value)| (key, value)).collect()
 }
 
 fn publisher(store: &Arc<dyn SnapshotStore>, holding: Holding) -> Publisher {

@@ -3,7 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::entries::Entries;
+use super::manifest::{FORMAT, Manifest};
+use super::names::TaskName;
+use super::recovery::{Unusable, restore as restore_files};
 use super::state::{RestoreError, SnapshotState};
+use super::store::SnapshotStore;
 
 /// Entries by section and key.
 pub type Merged = BTreeMap<(u8, u128), Vec<u8>>;
@@ -166,4 +170,72 @@ pub fn from_bytes(mut bytes: &[u8]) -> Option<Merged> {
         bytes = rest;
     }
     Some(merged)
+}
+
+/// The task whose snapshots [`manifest`] and [`stored`] are about.
+pub fn task() -> TaskName {
+    TaskName { group: "stage".to_owned(), partition: 3 }
+}
+
+/// A manifest of [`task`] as of `offset`.
+pub fn manifest(offset: u64) -> Manifest {
+    Manifest {
+        format: FORMAT,
+        stage: "stage".to_owned(),
+        logic_version: 1,
+        topic: "in".to_owned(),
+        topic_id: "id".to_owned(),
+        partition: task().partition,
+        offset,
+        generation: 0,
+        number: 0,
+        written_at_ms: 0,
+        about: BTreeMap::new(),
+        small: None,
+        runs: Vec::new(),
+        floors: Vec::new(),
+    }
+}
+
+/// The newest manifest of [`task`] in a store.
+///
+/// # Panics
+/// Where there is none, or it cannot be read.
+#[allow(clippy::expect_used, reason = "for tests")]
+pub fn newest(store: &dyn SnapshotStore) -> Manifest {
+    let name = store.list(&task().manifests()).expect("the store answers").pop().expect("there is a snapshot");
+    Manifest::decode(&store.get(&name).expect("it is there")).expect("it is well-formed")
+}
+
+/// What the newest snapshot of [`task`] in a store holds.
+///
+/// # Errors
+/// Where a file is missing or damaged.
+pub fn stored(store: &dyn SnapshotStore) -> Result<Merged, Unusable> {
+    let mut taken = Taken::default();
+    restore_files(store, &newest(store), &mut taken)?;
+    Ok(taken.0)
+}
+
+/// Takes entries in as they come: of several for one key the first is the newest.
+#[derive(Default)]
+struct Taken(Merged);
+
+impl SnapshotState for Taken {
+    fn track(&mut self) {}
+    fn begin(&mut self) {}
+    fn write(&mut self, _out: &mut Entries) -> bool {
+        true
+    }
+    fn end(&mut self, _kept: bool) {}
+    fn restore(&mut self, section: u8, key: u128, value: &[u8]) -> Result<(), RestoreError> {
+        self.0.entry((section, key)).or_insert_with(|| value.to_vec());
+        Ok(())
+    }
+    fn restored(&mut self) -> Result<(), RestoreError> {
+        Ok(())
+    }
+    fn about(&self) -> BTreeMap<String, String> {
+        BTreeMap::new()
+    }
 }

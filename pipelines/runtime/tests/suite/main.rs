@@ -9,6 +9,7 @@ mod outage;
 mod outputs;
 mod poison;
 mod snapshot_files;
+mod snapshot_formats;
 mod snapshots;
 mod standby;
 mod warm;

@@ -5,69 +5,14 @@ use std::sync::Arc;
 
 use millstream_runtime::snapshot::manifest::{FORMAT, Manifest};
 use millstream_runtime::snapshot::publisher::{Holding, PublishError, Publisher};
-use millstream_runtime::snapshot::{
-    Entries, MemorySnapshots, RestoreError, SnapshotFolder, SnapshotState, SnapshotStore, StoreError, TaskName, owner,
-    recovery,
-};
+use millstream_runtime::snapshot::testing::{Merged, manifest, newest, stored, task};
+use millstream_runtime::snapshot::{Entries, MemorySnapshots, SnapshotFolder, SnapshotStore, StoreError, owner};
 use proptest::prelude::*;
 
-fn task() -> TaskName {
-    TaskName { group: "stage".to_owned(), partition: 3 }
-}
+const DAY_MS: i64 = 86_400_000;
 
-fn manifest(offset: u64, day: i64) -> Manifest {
-    Manifest {
-        format: FORMAT,
-        stage: "stage".to_owned(),
-        logic_version: 1,
-        topic: "in".to_owned(),
-        topic_id: "id".to_owned(),
-        partition: 3,
-        offset,
-        generation: 0,
-        number: 0,
-        written_at_ms: day * 86_400_000,
-        about: BTreeMap::new(),
-        small: None,
-        runs: Vec::new(),
-        floors: Vec::new(),
-    }
-}
-
-type State = BTreeMap<(u8, u128), Vec<u8>>;
-
-/// Takes entries in as they come.
-#[derive(Default)]
-struct Reader(State);
-
-impl SnapshotState for Reader {
-    fn track(&mut self) {}
-    fn begin(&mut self) {}
-    fn write(&mut self, _out: &mut Entries) -> bool {
-        true
-    }
-    fn end(&mut self, _kept: bool) {}
-    fn restore(&mut self, section: u8, key: u128, value: &[u8]) -> Result<(), RestoreError> {
-        self.0.entry((section, key)).or_insert_with(|| value.to_vec());
-        Ok(())
-    }
-    fn restored(&mut self) -> Result<(), RestoreError> {
-        Ok(())
-    }
-    fn about(&self) -> BTreeMap<String, String> {
-        BTreeMap::new()
-    }
-}
-
-fn newest(store: &dyn SnapshotStore) -> Manifest {
-    let name = store.list(&task().manifests()).unwrap().pop().unwrap();
-    Manifest::decode(&store.get(&name).unwrap()).unwrap()
-}
-
-fn read(store: &dyn SnapshotStore) -> State {
-    let mut reader = Reader::default();
-    recovery::restore(store, &newest(store), &mut reader).unwrap();
-    reader.0
+fn read(store: &dyn SnapshotStore) -> Merged {
+    stored(store).unwrap()
 }
 
 /// Section, key and value of one entry; `None` for one that is gone.
@@ -93,7 +38,7 @@ proptest! {
         let store = MemorySnapshots::new();
         let mut holding = Holding::default();
         let mut publisher = Publisher::new(Arc::new(store.clone()), 0);
-        let mut expected = State::new();
+        let mut expected = Merged::new();
         let mut floor = 0;
         for (number, (files, least)) in snapshots.iter().enumerate() {
             if number % owners == 0 {
@@ -120,7 +65,7 @@ proptest! {
                 entries.push(0, 0, |bytes| bytes.push(number as u8));
                 publisher.write(&task(), entries);
             }
-            publisher.finish(&task(), manifest(number as u64, 0)).unwrap();
+            publisher.finish(&task(), manifest(number as u64)).unwrap();
             for (place, value) in written {
                 match value {
                     Some(value) => expected.insert(place, value),
@@ -150,12 +95,12 @@ fn who_was_succeeded_publishes_no_more() {
         publisher
     };
     let mut first = start();
-    first.finish(&task(), manifest(1, 0)).unwrap();
+    first.finish(&task(), manifest(1)).unwrap();
     let mut second = start();
-    let refused = first.finish(&task(), manifest(2, 0)).unwrap_err();
+    let refused = first.finish(&task(), manifest(2)).unwrap_err();
     assert!(matches!(refused, PublishError::Fenced { ours: 1, newest: 2, .. }), "{refused}");
     // The second one did not see the first one's last snapshot: it takes the next number.
-    second.finish(&task(), manifest(3, 0)).unwrap();
+    second.finish(&task(), manifest(3)).unwrap();
     assert_eq!((newest(&store).offset, newest(&store).generation, newest(&store).number), (3, 2, 2));
 }
 
@@ -170,7 +115,8 @@ fn the_last_snapshot_of_each_day_is_kept_for_as_long_as_is_said() {
         entries.push(1, u128::from(offset), |bytes| bytes.push(1));
         publisher.write(&task(), entries);
         // Four a day.
-        publisher.finish(&task(), manifest(offset, i64::try_from(offset / 4).unwrap())).unwrap();
+        let written_at_ms = i64::try_from(offset / 4).unwrap() * DAY_MS;
+        publisher.finish(&task(), Manifest { written_at_ms, ..manifest(offset) }).unwrap();
     }
     let kept: Vec<u64> = (store.list(&task().manifests()).unwrap().iter())
         .map(|name| Manifest::decode(&store.get(name).unwrap()).unwrap().offset)
@@ -184,7 +130,11 @@ fn the_last_snapshot_of_each_day_is_kept_for_as_long_as_is_said() {
 
 #[test]
 fn a_manifest_is_read_as_it_was_written_or_not_at_all() {
-    let manifest = Manifest { about: BTreeMap::from([("watermark".to_owned(), "7".to_owned())]), ..manifest(9, 1) };
+    let manifest = Manifest {
+        about: BTreeMap::from([("watermark".to_owned(), "7".to_owned())]),
+        written_at_ms: DAY_MS,
+        ..manifest(9)
+    };
     let bytes = manifest.encode();
     assert_eq!(Manifest::decode(&bytes).unwrap(), manifest);
     for at in 0..bytes.len() {

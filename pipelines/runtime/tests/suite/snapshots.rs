@@ -14,10 +14,10 @@ use parking_lot::Mutex;
 use crate::counter::{Counter, Counters, PARTITIONS, TestClock, config, feed, log, read, undisturbed};
 
 /// A log, a store, and workers that come and go.
-struct World {
-    memory: MemoryLog,
+pub struct World {
+    pub memory: MemoryLog,
     transport: Arc<dyn Transport>,
-    store: MemorySnapshots,
+    pub store: MemorySnapshots,
     fed: u8,
 }
 
@@ -33,7 +33,7 @@ impl World {
         Worker::new(Arc::clone(&self.transport), factory, Arc::new(TestClock::default()), config).unwrap()
     }
 
-    fn worker(&self) -> Worker {
+    pub fn worker(&self) -> Worker {
         self.worker_with(Arc::new(Counters), Arc::new(self.store.clone()))
     }
 
@@ -45,13 +45,13 @@ impl World {
         }
     }
 
-    fn manifests(&self) -> Vec<String> {
+    pub fn manifests(&self) -> Vec<String> {
         let mut names = self.store.list("counters/").unwrap();
         names.retain(|name| name.contains("manifest-"));
         names
     }
 
-    fn assert_undisturbed(&self) {
+    pub fn assert_undisturbed(&self) {
         for partition in 0..PARTITIONS {
             let expected = undisturbed(self.transport.as_ref(), partition);
             assert!(!expected.is_empty());
@@ -60,14 +60,14 @@ impl World {
     }
 }
 
-fn steps(worker: &mut Worker, count: usize) {
+pub fn steps(worker: &mut Worker, count: usize) {
     for _ in 0..count {
         worker.step().unwrap();
     }
 }
 
 /// Steps with a record before each: there is always something to poll, so none waits.
-fn busy_steps(world: &mut World, worker: &mut Worker, count: usize) {
+pub fn busy_steps(world: &mut World, worker: &mut Worker, count: usize) {
     for _ in 0..count {
         world.feed(1);
         worker.step().unwrap();
@@ -75,7 +75,7 @@ fn busy_steps(world: &mut World, worker: &mut Worker, count: usize) {
 }
 
 /// A world in which every task has several snapshots, and records behind the newest one.
-fn lived() -> World {
+pub fn lived() -> World {
     let mut world = World::new();
     let mut worker = world.worker();
     busy_steps(&mut world, &mut worker, 180);
@@ -275,7 +275,7 @@ fn nor_from_the_logs_beginning() {
 
 /// A store that fails as often as it is told to.
 struct Failing {
-    store: MemorySnapshots,
+    pub store: MemorySnapshots,
     /// Puts that fail: half of them after they have stored what they were given.
     failures: Mutex<u32>,
 }

@@ -1,8 +1,8 @@
-//! One partition read from its beginning.
+//! One partition read outside any group, record by record, up to where it ends now: what commands and comparisons do.
 
 use std::time::Duration;
 
-use millstream_transports::{Batch, Reader, RecordRef, Result, Transport, TransportError};
+use crate::{Batch, Reader, RecordRef, Result, Transport, TransportError};
 
 /// How long one look waits for more.
 const LOOK: Duration = Duration::from_millis(200);
@@ -10,7 +10,7 @@ const LOOK: Duration = Duration::from_millis(200);
 const LOOKS: usize = 150;
 
 /// A partition that is read record by record.
-pub(crate) struct Walk {
+pub struct Walk {
     reader: Box<dyn Reader>,
     batch: Batch,
     next: usize,
@@ -19,11 +19,17 @@ pub(crate) struct Walk {
 
 impl Walk {
     /// From the first record that is left.
+    ///
+    /// # Errors
+    /// Where the log cannot be read, as for all of its functions.
     pub fn open(transport: &dyn Transport, topic: &str, partition: u32) -> Result<Self> {
         Self::from(transport, topic, partition, 0)
     }
 
     /// From `offset` on.
+    ///
+    /// # Errors
+    /// Also where the log no longer reaches back to `offset`.
     pub fn from(transport: &dyn Transport, topic: &str, partition: u32, offset: u64) -> Result<Self> {
         let reader = transport.reader(topic, partition, offset)?;
         Ok(Self { reader, batch: Batch::new(), next: 0, what: format!("{topic}[{partition}]") })
@@ -31,6 +37,9 @@ impl Walk {
 
     /// The record that comes next, which stays the next; `None` at what is the end now. What is appended later is found by a later
     /// call.
+    ///
+    /// # Errors
+    /// Also where records are announced and do not come for half a minute.
     pub fn peek(&mut self) -> Result<Option<RecordRef<'_>>> {
         let mut looks = 0;
         while self.next >= self.batch.len() {
@@ -56,18 +65,27 @@ impl Walk {
         self.next += 1;
     }
 
-    /// Hands over every record below offset `below`. `each` says whether to go on.
-    pub fn each(&mut self, below: u64, mut each: impl FnMut(RecordRef<'_>) -> bool) -> Result<()> {
+    /// Hands over every record below offset `below` that is there now, while `goes_on` says so. False where it said to stop.
+    ///
+    /// # Errors
+    /// As [`Walk::peek`].
+    pub fn each(&mut self, below: u64, mut goes_on: impl FnMut(RecordRef<'_>) -> bool) -> Result<bool> {
         while let Some(record) = self.peek()? {
             if record.offset >= below {
-                return Ok(());
+                break;
             }
-            let goes_on = each(record);
+            let is_stopped = !goes_on(record);
             self.take();
-            if !goes_on {
-                return Ok(());
+            if is_stopped {
+                return Ok(false);
             }
         }
-        Ok(())
+        Ok(true)
+    }
+}
+
+impl std::fmt::Debug for Walk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Walk").field("what", &self.what).finish_non_exhaustive()
     }
 }
