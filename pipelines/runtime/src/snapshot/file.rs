@@ -1,7 +1,7 @@
-//! The files that hold entries: sorted by section and key, each key once.
+//! What files hold: entries sorted by section and key, each key once. [`super::blocks`] packs them.
 //!
-//! `"MSSN"`, a format version, three zero bytes; then the entries: section (1 byte), length of the value (4 bytes little-endian, all ones
-//! for an entry that is gone), key (16 bytes big-endian), value. A file's length and checksum are in the manifest that names it.
+//! An entry is section (1 byte), length of the value (4 bytes little-endian, all ones for an entry that is gone), key (16 bytes
+//! big-endian), value. A file's length and checksum, as it is packed, are in the manifest that names it.
 
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -9,8 +9,6 @@ use super::entries::{Entries, Place};
 
 /// What an entry takes beside its value: section, length, key.
 pub const ENTRY_BYTES: usize = 21;
-/// What a file begins with.
-pub const HEADER: [u8; 8] = *b"MSSN\x01\0\0\0";
 const GONE: u32 = u32::MAX;
 
 /// Why a file cannot be used.
@@ -19,8 +17,11 @@ pub enum FileError {
     /// It is not such a file, or of a newer version.
     #[error("it does not begin as a snapshot file of a version that this program knows")]
     Header,
+    /// A block is cut off, or is not what was packed.
+    #[error("a block of it is damaged")]
+    Block,
     /// An entry is cut off.
-    #[error("an entry is cut off at byte {0}")]
+    #[error("an entry is cut off at unpacked byte {0}")]
     Torn(usize),
     /// Its bytes are not those that were written.
     #[error("it has {bytes} bytes and checksum {checksum:032x}; {expected_bytes} and {expected_checksum} were written")]
@@ -90,34 +91,27 @@ pub fn read_entry(bytes: &[u8]) -> Option<(FileEntry<'_>, &[u8])> {
     Some((FileEntry { section: *section, key: u128::from_be_bytes(*key), value }, rest))
 }
 
-/// The entries of a whole file.
+/// The entries that unpacked bytes hold.
 ///
 /// # Errors
 /// The item that is an error is the last one.
 pub fn read_all(bytes: &[u8]) -> impl Iterator<Item = Result<FileEntry<'_>, FileError>> {
-    let mut left = bytes.strip_prefix(&HEADER).ok_or(FileError::Header);
-    std::iter::from_fn(move || match &left {
-        Err(error) => {
-            let error = error.clone();
-            left = Ok(&[]);
-            Some(Err(error))
+    let mut left = bytes;
+    std::iter::from_fn(move || match read_entry(left) {
+        Some((entry, rest)) => {
+            left = rest;
+            Some(Ok(entry))
         }
-        Ok([]) => None,
-        Ok(rest) => match read_entry(rest) {
-            Some((entry, rest)) => {
-                left = Ok(rest);
-                Some(Ok(entry))
-            }
-            None => {
-                let at = bytes.len() - rest.len();
-                left = Ok(&[]);
-                Some(Err(FileError::Torn(at)))
-            }
-        },
+        None if left.is_empty() => None,
+        None => {
+            let at = bytes.len() - left.len();
+            left = &[];
+            Some(Err(FileError::Torn(at)))
+        }
     })
 }
 
-/// The file of all these entries, sorted, the first of each key; and how many it has.
+/// All these entries, sorted, the first of each key, as they are packed into a file; and how many they are.
 pub fn write_sorted(slices: &[Entries]) -> (Vec<u8>, u64) {
     let mut order: Vec<(&Entries, &Place)> =
         slices.iter().flat_map(|entries| entries.places.iter().map(move |place| (entries, place))).collect();
@@ -125,8 +119,7 @@ pub fn write_sorted(slices: &[Entries]) -> (Vec<u8>, u64) {
     order.sort_by_key(|(_, place)| (place.section, place.key));
     order.dedup_by_key(|(_, place)| (place.section, place.key));
     let size_bytes: usize = slices.iter().map(Entries::size_bytes).sum();
-    let mut bytes = Vec::with_capacity(HEADER.len() + size_bytes);
-    bytes.extend_from_slice(&HEADER);
+    let mut bytes = Vec::with_capacity(size_bytes);
     for (entries, place) in &order {
         let value = place.value.and_then(|at| entries.value(at));
         FileEntry { section: place.section, key: place.key, value }.write(&mut bytes);

@@ -5,11 +5,12 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use xxhash_rust::xxh3::Xxh3;
 
-use super::file::{FileEntry, HEADER, read_entry};
+use super::blocks::Unpacker;
+use super::file::{FileEntry, read_entry};
 use super::manifest::{FileRef, Run};
 use super::store::{SnapshotStore, StoreError};
 
-/// A data file is about this long.
+/// The entries of a data file are about this long, unpacked.
 pub const FILE_BYTES: usize = 16 << 20;
 /// Read at a time of each run.
 const READ_BYTES: usize = 256 << 10;
@@ -50,17 +51,25 @@ pub fn runs_to_merge(runs: &[Run]) -> Option<usize> {
 struct Source<'a> {
     store: &'a dyn SnapshotStore,
     files: VecDeque<&'a FileRef>,
-    /// What was read of the first file and not yet used.
+    /// What was read and unpacked of the first file and not yet used.
     bytes: Vec<u8>,
     used: usize,
+    unpacker: Unpacker,
     read_bytes: u64,
     sum: Xxh3,
 }
 
 impl<'a> Source<'a> {
     fn new(store: &'a dyn SnapshotStore, run: &'a Run) -> Self {
-        let files = run.files.iter().collect();
-        Self { store, files, bytes: Vec::new(), used: 0, read_bytes: 0, sum: Xxh3::new() }
+        Self {
+            store,
+            files: run.files.iter().collect(),
+            bytes: Vec::new(),
+            used: 0,
+            unpacker: Unpacker::default(),
+            read_bytes: 0,
+            sum: Xxh3::new(),
+        }
     }
 
     fn left(&self) -> &[u8] {
@@ -73,7 +82,7 @@ impl<'a> Source<'a> {
         if self.read_bytes == file.bytes {
             return Ok(false);
         }
-        let more = self.store.get_range(&file.name, self.read_bytes, READ_BYTES.max(self.left().len()))?;
+        let more = self.store.get_range(&file.name, self.read_bytes, READ_BYTES)?;
         if more.is_empty() {
             return Err(MergeError::Damaged(file.name.clone()));
         }
@@ -81,7 +90,7 @@ impl<'a> Source<'a> {
         self.used = 0;
         self.sum.update(&more);
         self.read_bytes += more.len() as u64;
-        self.bytes.extend_from_slice(&more);
+        self.unpacker.push(&more, &mut self.bytes).map_err(|_| MergeError::Damaged(file.name.clone()))?;
         Ok(true)
     }
 
@@ -90,13 +99,6 @@ impl<'a> Source<'a> {
         loop {
             if self.files.is_empty() {
                 return Ok(false);
-            }
-            if self.read_bytes == 0 {
-                self.fill()?;
-                if !self.left().starts_with(&HEADER) {
-                    return Err(self.damaged());
-                }
-                self.used = HEADER.len();
             }
             if read_entry(self.left()).is_some() {
                 return Ok(true);
@@ -109,12 +111,14 @@ impl<'a> Source<'a> {
 
     fn end_file(&mut self) -> Result<(), MergeError> {
         let is_whole = self.left().is_empty()
+            && self.unpacker.is_whole()
             && self.files.front().is_some_and(|file| file.checksum == format!("{:032x}", self.sum.digest128()));
         if !is_whole {
             return Err(self.damaged());
         }
         self.files.pop_front();
         (self.bytes, self.used, self.read_bytes, self.sum) = (Vec::new(), 0, 0, Xxh3::new());
+        self.unpacker = Unpacker::default();
         Ok(())
     }
 
@@ -133,7 +137,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Merges runs, the newest first, into files that `write` stores; it is given their bytes and number of entries. With `is_last` nothing
+/// Merges runs, the newest first, into files that `write` stores; it is given the bytes and the number of their entries. With `is_last` nothing
 /// older is left, so what is gone need not be mentioned any more.
 ///
 /// # Errors
@@ -143,7 +147,7 @@ pub fn merge(
     runs: &[Run],
     floors: &[(u8, u32)],
     is_last: bool,
-    mut write: impl FnMut(Vec<u8>, u64) -> Result<FileRef, StoreError>,
+    mut write: impl FnMut(&[u8], u64) -> Result<FileRef, StoreError>,
 ) -> Result<Run, MergeError> {
     let mut sources: Vec<Source<'_>> = runs.iter().map(|run| Source::new(store, run)).collect();
     let mut next = BinaryHeap::new();
@@ -153,7 +157,7 @@ pub fn merge(
         }
     }
     let mut merged = Run::default();
-    let (mut bytes, mut entries) = (HEADER.to_vec(), 0);
+    let (mut bytes, mut entries) = (Vec::new(), 0);
     let mut last = None;
     while let Some(Reverse((place, at))) = next.pop() {
         let Some(source) = sources.get_mut(at) else { continue };
@@ -171,12 +175,12 @@ pub fn merge(
             next.extend(source.entry().map(|entry| Reverse((entry.place(), at))));
         }
         if bytes.len() >= FILE_BYTES {
-            let full = std::mem::replace(&mut bytes, HEADER.to_vec());
-            merged.files.push(write(full, std::mem::take(&mut entries))?);
+            merged.files.push(write(&bytes, std::mem::take(&mut entries))?);
+            bytes.clear();
         }
     }
     if entries > 0 {
-        merged.files.push(write(bytes, entries)?);
+        merged.files.push(write(&bytes, entries)?);
     }
     Ok(merged)
 }

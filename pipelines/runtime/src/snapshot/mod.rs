@@ -5,13 +5,14 @@
 //!
 //! ```text
 //! <namespace><stage>/<partition>/owner-<generation>              who may write; made by exactly one process
-//!                                data-<generation>-<number>-<n>  sorted entries, written once
+//!                                data-<generation>-<number>-<n>  sorted entries, compressed, written once
 //!                                manifest-<number>.json          a snapshot: offset, versions, files with checksums
 //! ```
 //!
 //! A snapshot names files that it shares with older ones: only what changed is written. Now and then files are merged.
 
 pub mod background;
+pub mod blocks;
 pub mod entries;
 pub mod file;
 pub mod folder;

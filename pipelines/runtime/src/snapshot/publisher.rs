@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::blocks::pack;
 use super::entries::Entries;
 use super::file::{checksum, write_sorted};
 use super::manifest::{FileRef, Manifest, Run};
@@ -139,17 +140,19 @@ impl Files {
         &mut self,
         store: &dyn SnapshotStore,
         task: &TaskName,
-        bytes: &[u8],
-        entries: u64,
+        entries: &[u8],
+        count: u64,
     ) -> Result<FileRef, StoreError> {
+        let bytes = pack(entries);
         let name = task.data_file(self.holding.generation, self.holding.number + 1, self.written);
         self.written += 1;
-        match store.put_new(&name, bytes) {
+        match store.put_new(&name, &bytes) {
             // The answer to an earlier try was lost. Names are ours alone; read back before the manifest.
             Ok(()) | Err(StoreError::Exists(_)) => {}
             Err(error) => return Err(error),
         }
-        Ok(FileRef { name, bytes: bytes.len() as u64, entries, checksum: format!("{:032x}", checksum(bytes)) })
+        let checksum = format!("{:032x}", checksum(&bytes));
+        Ok(FileRef { name, bytes: bytes.len() as u64, entries: count, checksum })
     }
 
     fn write_slices(&mut self, store: &dyn SnapshotStore, task: &TaskName) {
@@ -242,7 +245,7 @@ impl Files {
         let runs: Vec<Run> = self.holding.runs.iter().take(count).cloned().collect();
         let is_last = count == self.holding.runs.len();
         let floors = self.holding.floors.clone();
-        let merged = merge(store, &runs, &floors, is_last, |bytes, entries| self.put(store, task, &bytes, entries))?;
+        let merged = merge(store, &runs, &floors, is_last, |entries, count| self.put(store, task, entries, count))?;
         self.holding.runs.splice(..count, (!merged.files.is_empty()).then_some(merged));
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use super::blocks::unpack;
 use super::file::{FileError, checksum, read_all};
 use super::manifest::{FileRef, Manifest, ManifestError};
 use super::names::{TaskName, number_of};
@@ -277,9 +278,11 @@ fn look(
 pub fn restore(store: &dyn SnapshotStore, manifest: &Manifest, state: &mut dyn SnapshotState) -> Result<(), Unusable> {
     let mut gone = BTreeSet::new();
     for file in manifest.files() {
-        let bytes = read_file(store, file)?;
+        let damaged = |error| Unusable::File { name: file.name.clone(), error };
+        let packed = read_file(store, file)?;
+        let bytes = unpack(&packed).map_err(damaged)?;
         for entry in read_all(&bytes) {
-            let entry = entry.map_err(|error| Unusable::File { name: file.name.clone(), error })?;
+            let entry = entry.map_err(damaged)?;
             if entry.is_expired(&manifest.floors) || !gone.is_empty() && gone.contains(&entry.place()) {
                 continue;
             }
