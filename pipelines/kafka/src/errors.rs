@@ -92,6 +92,14 @@ pub(crate) fn text(error: &KafkaError) -> String {
     }
 }
 
+/// The code in an error. The client knows none of administrative requests, though they carry one.
+fn code_of(error: &KafkaError) -> Option<Code> {
+    match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        other => other.rdkafka_error_code(),
+    }
+}
+
 /// An error with what was being done and, where the client has seen one, the reason that only its error callback was told.
 pub(crate) fn describe(doing: &str, error: &KafkaError, background: Option<String>) -> TransportError {
     let mut message = format!("{doing}: {}", text(error));
@@ -99,7 +107,7 @@ pub(crate) fn describe(doing: &str, error: &KafkaError, background: Option<Strin
         message.push_str("; the client reports: ");
         message.push_str(&background);
     }
-    match error.rdkafka_error_code().map_or(Meaning::Other, meaning) {
+    match code_of(error).map_or(Meaning::Other, meaning) {
         Meaning::TakenOver | Meaning::StaleGroup => TransportError::Fenced(message),
         Meaning::Transient => TransportError::Unavailable(message),
         Meaning::Damaged => TransportError::Damaged(message),
@@ -133,10 +141,11 @@ mod tests {
 
     #[test]
     fn time_outs_are_worth_retrying_and_take_overs_are_not() {
-        assert!(matches!(
-            describe("x", &KafkaError::MetadataFetch(Code::OperationTimedOut), None),
-            TransportError::Unavailable(_)
-        ));
+        // Asking for a topic's id is an administrative request: a broker that was down for longer than it waits ended the delivery.
+        for timed_out in [KafkaError::MetadataFetch, KafkaError::AdminOp] {
+            let described = describe("x", &timed_out(Code::OperationTimedOut), None);
+            assert!(matches!(described, TransportError::Unavailable(_)), "{described}");
+        }
         assert!(matches!(
             describe("x", &KafkaError::ConsumerCommit(Code::FencedInstanceId), None),
             TransportError::Fenced(_)
