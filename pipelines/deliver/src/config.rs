@@ -84,7 +84,8 @@ pub struct DeliverConfig {
     pub instance_id: String,
     /// What precedes every topic's name (a namespace, with its separator); usually empty.
     pub topic_prefix: String,
-    /// Purposes a row must have consent for to reach this sink, as bits ([`purposes`]). Records without a `consent` field pass.
+    /// Purposes a row must have consent for to reach this sink, as bits ([`purposes`]). Records without a `consent` field pass; where a
+    /// key can have an earlier row, one without consent becomes a retraction that tells the key alone.
     pub required_purposes: i32,
     /// A registry's schema ids; identity without one.
     pub schema_ids: SchemaIds,

@@ -1,16 +1,17 @@
 //! What becomes of one record.
 
 use millstream_schemas::input::Reason;
-use millstream_schemas::{SchemaIds, Value, by_id, frame, visit};
+use millstream_schemas::{Decimal, Id, RecordSchema, SchemaIds, Value, by_id, frame, visit};
 
 use crate::routes::Route;
 
 /// A record's fate.
 #[derive(Debug)]
 pub enum Fate<'a> {
-    /// A row, with its values in schema order.
+    /// A row, with its values in schema order. Of one that this sink must not see, but whose key may be in it from before, only that the
+    /// key has ceased here.
     Row(Vec<Value<'a>>),
-    /// A row that this sink must not see.
+    /// A row that this sink must not see, of a kind whose rows are never followed by another revision.
     Filtered,
     /// Carries no row by design.
     Skipped,
@@ -64,5 +65,46 @@ pub fn read<'a>(route: &Route, ids: &SchemaIds, required_purposes: i32, value: &
         // No consent field: not about a person's behaviour (dead letters, identities).
         _ => required_purposes,
     };
-    if consent & required_purposes == required_purposes { Fate::Row(values) } else { Fate::Filtered }
+    if consent & required_purposes == required_purposes {
+        Fate::Row(values)
+    } else if route.schema.append_only || route.schema.position("retracted").is_none() {
+        Fate::Filtered
+    } else {
+        Fate::Row(ceased(route.schema, values))
+    }
+}
+
+/// Fields that a row keeps which says only that its key has ceased: without them nobody could say when and in which order.
+const KEPT: [&str; 5] = ["site", "revision", "idempotency_key", "event_time", "consent"];
+
+/// The row as a retraction that tells nothing but its key: a person who takes a purpose back must not stay current with what was known
+/// before.
+fn ceased<'a>(schema: &RecordSchema, values: Vec<Value<'a>>) -> Vec<Value<'a>> {
+    let fields = schema.fields.iter().zip(values);
+    fields
+        .map(|(field, value)| match (field.name, value) {
+            ("retracted", _) => Value::Bool(true),
+            (name, value) if KEPT.contains(&name) || schema.key.contains(&name) => value,
+            _ if field.optional => Value::Null,
+            (_, value) => nothing_like(&value),
+        })
+        .collect()
+}
+
+/// The value of the same type that says nothing.
+fn nothing_like<'a>(value: &Value<'_>) -> Value<'a> {
+    match value {
+        Value::Null => Value::Null,
+        Value::Bool(_) => Value::Bool(false),
+        Value::Int(_) => Value::Int(0),
+        Value::Long(_) => Value::Long(0),
+        Value::Double(_) => Value::Double(0.0),
+        Value::Timestamp(_) => Value::Timestamp(0),
+        Value::Decimal(_) => Value::Decimal(Decimal::default()),
+        Value::Id(_) => Value::Id(Id(0)),
+        Value::Str(_) => Value::Str(""),
+        Value::Bytes(_) => Value::Bytes(&[]),
+        Value::Strings(_) => Value::Strings(Vec::new()),
+        Value::Records(_) => Value::Records(Vec::new()),
+    }
 }

@@ -132,6 +132,12 @@ fn consent_is_enforced() {
 }
 
 #[test]
+fn consent_taken_back_ends_the_row() {
+    let Some(database) = Database::new("consent_taken_back_ends_the_row") else { return };
+    scenarios::consent_taken_back_ends_the_row(&database);
+}
+
+#[test]
 fn every_row_once_whatever_fails() {
     for seed in [1, 2] {
         let Some(database) = Database::new("every_row_once_whatever_fails") else { return };

@@ -1,6 +1,6 @@
 //! Records for tests.
 
-use millstream_schemas::{Attribution, Decimal, Event, Id, Line, Order, Propensity, Session, Watermark};
+use millstream_schemas::{Attribution, Decimal, Event, Id, Line, Order, Propensity, Session, Watermark, purposes};
 
 pub const SITE: &str = "shop";
 pub const TIME: i64 = 1_571_400_000_123;
@@ -11,6 +11,11 @@ pub fn session_id(name: &str) -> Id {
 
 /// A session of so many page views.
 pub fn session(name: &str, revision: i64, page_views: i64, retracted: bool) -> Vec<u8> {
+    session_allowed(name, revision, page_views, retracted, purposes::ALL)
+}
+
+/// One that may be used for these purposes.
+pub fn session_allowed(name: &str, revision: i64, page_views: i64, retracted: bool, consent: i32) -> Vec<u8> {
     let id = session_id(name);
     let session = Session {
         site: SITE,
@@ -21,7 +26,7 @@ pub fn session(name: &str, revision: i64, page_views: i64, retracted: bool) -> V
         event_time: TIME + page_views,
         started_at: TIME,
         ended_at: TIME + 1_000,
-        consent: 15,
+        consent,
         state: "open",
         page_views,
         channel: "direct",

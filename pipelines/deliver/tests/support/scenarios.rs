@@ -4,7 +4,9 @@ use millstream_deliver::{DeliverError, Intent, Note};
 use millstream_schemas::{Rejected, frame, purposes};
 use millstream_transports::Fault;
 
-use super::records::{SITE, credit, event, full_event, order, score, session, session_id, spend, watermark};
+use super::records::{
+    SITE, credit, event, full_event, order, score, session, session_allowed, session_id, spend, watermark,
+};
 use super::world::{Put, World};
 use super::{Engine, Trouble, Troubled};
 
@@ -271,6 +273,30 @@ pub fn consent_is_enforced(engine: &impl Engine) {
     let ids = engine.rows("SELECT event_id FROM events ORDER BY event_id");
     assert_eq!(ids, [[Some("all".to_owned())], [Some("analytics".to_owned())]]);
     assert_eq!((deliverer.stats().rows(), deliverer.stats().filtered()), (2, 3));
+}
+
+/// Who takes a purpose back is not current any more with what was known before: the sink is told that the key has ceased, and nothing
+/// else. Given again, the row is back.
+pub fn consent_taken_back_ends_the_row(engine: &impl Engine) {
+    let world = World::new();
+    let all = purposes::NECESSARY | purposes::ANALYTICS;
+    let mut config = world.config();
+    config.required_purposes = all;
+    let mut deliverer = world.deliverer(engine.sink(), config);
+    let current = "SELECT page_views FROM sessions_current";
+    for (revision, consent, expected) in
+        [(1, all, vec!["3"]), (2, purposes::NECESSARY, vec![]), (3, all, vec!["5"]), (4, 0, vec![])]
+    {
+        let row = session_allowed("a", revision, 2 + revision, false, consent);
+        world.append(&[("sessions", 0, row)]);
+        world.deliver_all(&mut deliverer).unwrap();
+        let expected: Vec<_> = expected.into_iter().map(|views| vec![Some(views.to_owned())]).collect();
+        assert_eq!(engine.rows(current), expected, "revision {revision}");
+    }
+    let told = "SELECT revision, page_views, browser FROM sessions WHERE retracted ORDER BY revision";
+    let nothing = |revision: &str| [revision, "0", ""].map(|text| Some(text.to_owned())).to_vec();
+    assert_eq!(engine.rows(told), [nothing("2"), nothing("4")]);
+    assert_eq!((deliverer.stats().rows(), deliverer.stats().filtered()), (4, 0));
 }
 
 /// Two workers that come, die and share partitions, faults of the log at every commit and poll, lost answers of the sink: every

@@ -213,7 +213,7 @@ pub struct DeliverSection {
     pub max_rows: usize,
     /// Most bytes of one batch.
     pub max_bytes: usize,
-    /// Consent purposes that a row must carry to reach the warehouse.
+    /// Consent purposes that a row must carry to reach the warehouse. Of a key whose row loses one, a retraction that tells the key alone.
     pub purposes: Vec<String>,
 }
 

@@ -65,6 +65,11 @@ fn consent_is_enforced() {
 }
 
 #[test]
+fn consent_taken_back_ends_the_row() {
+    scenarios::consent_taken_back_ends_the_row(&Folder::new());
+}
+
+#[test]
 fn every_row_once_whatever_fails() {
     for seed in 1..=8 {
         scenarios::every_row_once_whatever_fails(&Folder::new(), seed);
