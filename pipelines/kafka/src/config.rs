@@ -118,7 +118,8 @@ pub struct KafkaConfig {
     pub transaction_timeout_ms: u32,
     /// Bytes that may wait in an appender before it refuses more.
     pub append_queue_bytes: usize,
-    /// Kilobytes that a consumer may fetch ahead, all its partitions together; one answer of a broker (8 MiB) may come on top.
+    /// Kilobytes that a consumer may fetch ahead, all its partitions together; one answer of a broker (4 MiB) may come
+    /// on top. What the client keeps beside a small record takes several times as much.
     pub fetch_queue_kbytes: u32,
     /// Replicas of a new topic; by default 1 in development, else 3.
     pub replication: Option<u16>,
@@ -158,7 +159,7 @@ impl KafkaConfig {
             session_timeout_ms: 10_000,
             transaction_timeout_ms: 10_000,
             append_queue_bytes: 64 << 20,
-            fetch_queue_kbytes: 16 << 10,
+            fetch_queue_kbytes: 4 << 10,
             replication: None,
             development: false,
             extra: BTreeMap::new(),

@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use crate::config::{GroupProtocol, KafkaConfig};
 
 /// Bytes of one answer to a fetch.
-const FETCH_BYTES: usize = 8 << 20;
+const FETCH_BYTES: usize = 4 << 20;
 
 /// A consumer that reads committed records and joins nothing by itself.
 pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig, TransportError> {
@@ -29,6 +29,9 @@ pub(crate) fn consumer(config: &KafkaConfig, group: &str) -> Result<ClientConfig
         ("fetch.error.backoff.ms", "50"),
         // A partition that was just sought or resumed waits for the fetch under way: keep that short.
         ("fetch.wait.max.ms", "50"),
+        // Records that are to wait at all times, 100,000 by default: with small ones that is all that the bytes below allow, and the
+        // client keeps a few hundred bytes of its own beside each.
+        ("queued.min.messages", "10000"),
     ] {
         config.set_default(&mut client, key, value);
     }
