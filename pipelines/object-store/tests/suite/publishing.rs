@@ -6,7 +6,7 @@ use std::sync::Arc;
 use millstream_object_store::{ObjectSettings, ObjectSnapshots};
 use millstream_runtime::snapshot::publisher::{Holding, PublishError, Publisher};
 use millstream_runtime::snapshot::testing::{manifest, newest, stored, task};
-use millstream_runtime::snapshot::{Entries, SnapshotStore, StoreError, TaskName, owner};
+use millstream_runtime::snapshot::{Entries, SnapshotStore, StoreError, owner};
 
 use crate::support;
 
