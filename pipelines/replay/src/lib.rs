@@ -37,8 +37,8 @@ pub enum ReplayError {
     /// The state cannot be had.
     #[error(transparent)]
     Recovery(#[from] RecoveryError),
-    /// There is no snapshot to start from, and the log's beginning is gone.
-    #[error("{task}: no snapshot to start from, and the input begins at offset {earliest}")]
+    /// There is no such snapshot, or none at all and the log's beginning is gone.
+    #[error("{task}: no such snapshot is kept that fits the log, whose input begins at offset {earliest}")]
     NoStart {
         /// The task.
         task: String,

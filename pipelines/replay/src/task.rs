@@ -196,7 +196,7 @@ fn begin(
         return Ok(beginning(factory.make(partition)));
     }
     let topic_id = setting.transport.topic_id(&topic)?;
-    let mut chosen: Option<(String, Manifest)> = None;
+    let mut fitting: Vec<(String, Manifest)> = Vec::new();
     // Oldest first.
     for object in setting.store.list(&name.manifests())? {
         let manifest = match Manifest::decode(&setting.store.get(&object)?) {
@@ -210,22 +210,42 @@ fn begin(
             continue;
         }
         let is_wanted = match from {
-            From::Oldest => chosen.is_none(),
+            From::Oldest => true,
             From::WrittenBy(time_ms) => manifest.written_at_ms <= time_ms,
             From::Number(number) => manifest.number == number,
             From::Beginning => false,
         };
         if is_wanted {
-            chosen = Some((object, manifest));
+            fitting.push((object, manifest));
         }
     }
-    let Some((object, manifest)) = chosen else {
-        // Before the first snapshot there is the log, as long as its beginning is kept.
-        if earliest == 0 && !matches!(from, From::Number(_)) {
-            return Ok(beginning(factory.make(partition)));
+    if matches!(from, From::WrittenBy(_)) {
+        fitting.reverse();
+    }
+    let mut unusable = None;
+    for (object, manifest) in fitting {
+        match restored(setting, factory, partition, object, &manifest) {
+            // Recovery goes by it, too; the next one is as good to begin with.
+            Err(error @ ReplayError::Snapshot { .. }) if !matches!(from, From::Number(_)) => unusable = Some(error),
+            ended => return ended,
         }
-        return Err(ReplayError::NoStart { task: name.to_string(), earliest });
-    };
+    }
+    // Before the first snapshot there is the log, as long as its beginning is kept.
+    match unusable {
+        _ if earliest == 0 && !matches!(from, From::Number(_)) => Ok(beginning(factory.make(partition))),
+        Some(error) => Err(error),
+        None => Err(ReplayError::NoStart { task: name.to_string(), earliest }),
+    }
+}
+
+/// A stage with this snapshot's state, its offset, and where it came from.
+fn restored(
+    setting: &Setting<'_>,
+    factory: &Arc<dyn StageFactory>,
+    partition: u32,
+    object: String,
+    manifest: &Manifest,
+) -> Result<(Box<dyn Stage>, u64, String), ReplayError> {
     let (theirs, ours) = (manifest.logic_version, factory.logic_version());
     if theirs != ours {
         return Err(ReplayError::OtherLogic { name: object, theirs, ours });
@@ -234,7 +254,7 @@ fn begin(
     let why = match stage.snapshots() {
         Some(state) => {
             state.track();
-            restore(setting.store, &manifest, state).err()
+            restore(setting.store, manifest, state).err()
         }
         None => Some(Unusable::OtherInput(manifest.stage.clone())),
     };

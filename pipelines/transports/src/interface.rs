@@ -105,9 +105,9 @@ pub enum TransportError {
     /// The topic does not exist; `millstream topics` makes it.
     #[error("topic {0} does not exist; create it with `millstream topics`")]
     UnknownTopic(String),
-    /// The partition count differs from the one configured. Keys would move: rebuild into a new namespace instead.
+    /// The partition count differs from the one configured. Keys would move.
     #[error(
-        "topic {topic} has {found} partitions, configuration says {wanted}; a changed count would move keys: rebuild into a new namespace"
+        "topic {topic} has {found} partitions, configuration says {wanted}; a count cannot be changed, because keys would move: set `partitions` to what the log has"
     )]
     PartitionCount {
         /// Topic name.

@@ -26,6 +26,9 @@ pub fn run(config: Config, command: &ReplayCommand) -> Result<(), Failure> {
         ReplayCommand::Tasks { stage, partition, from } => tasks(config, stage.as_deref(), *partition, from),
         ReplayCommand::Rebuild { into } => rebuild(config, into),
         ReplayCommand::Compare { with } => {
+            if *with == config.namespace {
+                return Err(Failure::new(format!("--with {with:?} is this namespace itself; give the other one")));
+            }
             let app = open(config)?;
             compare_with(&app, with)
         }
@@ -56,12 +59,21 @@ fn tasks(config: Config, stage: Option<&str>, partition: Option<u32>, from: &Rep
         ids: &app.ids,
     };
     let factories: [Arc<dyn StageFactory>; 2] = [Arc::new(app.ingest()), Arc::new(app.profile())];
-    let mut different = 0;
+    if let Some(unknown) = stage.filter(|stage| factories.iter().all(|factory| factory.name() != *stage)) {
+        return Err(Failure::new(format!("no stage is called {unknown:?}: there are ingest and profile")));
+    }
+    if let Some(unknown) = partition.filter(|partition| *partition >= app.config.partitions) {
+        let last = app.config.partitions.saturating_sub(1);
+        return Err(Failure::new(format!("there is no partition {unknown}: they go from 0 to {last}")));
+    }
+    let (mut different, mut transactions, mut outputs) = (0, 0, 0);
     for factory in factories.iter().filter(|factory| stage.is_none_or(|stage| stage == factory.name())) {
         for partition in (0..app.config.partitions).filter(|number| partition.is_none_or(|wanted| wanted == *number)) {
             let mut progress = Progress::new(&format!("{}[{partition}]", factory.name()), 0);
             let replayed = replay(&setting, factory, partition, from, |done, all| progress.at(done, all, "offsets"))?;
             different += replayed.different;
+            transactions += replayed.transactions;
+            outputs += replayed.outputs;
             progress.done(&verdict(&replayed));
             replayed.differences.iter().for_each(tell_difference);
         }
@@ -71,7 +83,11 @@ fn tasks(config: Config, stage: Option<&str>, partition: Option<u32>, from: &Rep
             "{different} output partitions of transactions differ from what was written"
         )));
     }
-    tell("every transaction gives the bytes that were written");
+    let rest = match from {
+        From::Beginning => "",
+        _ => "; what came before those snapshots was not run again (`--beginning` runs all)",
+    };
+    tell(&format!("{transactions} transactions with {outputs} outputs give the bytes that were written{rest}"));
     Ok(())
 }
 

@@ -45,6 +45,8 @@ impl Retention {
     ) -> Result<(), StoreError> {
         let mut names = store.list(&task.manifests())?;
         names.sort_by_key(|name| std::cmp::Reverse(number_of(name)));
+        // Listed after the manifests: what those name was there before them.
+        let data: BTreeSet<String> = store.list(&task.data())?.into_iter().collect();
         let mut needed = BTreeSet::new();
         let mut days = BTreeSet::new();
         let mut today = i64::MIN;
@@ -60,6 +62,12 @@ impl Retention {
                 // A newer program wrote it, and nobody here knows what it needs: nothing is removed.
                 Err(ManifestError::Format(_) | ManifestError::Malformed(_)) => return Ok(()),
             };
+            if !known.files.is_subset(&data) {
+                tracing::warn!(snapshot = name, "a snapshot lacks files and counts no more");
+                store.delete(name)?;
+                self.known.remove(name);
+                continue;
+            }
             today = today.max(known.day);
             let is_days_last = days.insert(known.day) && today - known.day <= i64::from(self.keep_days);
             good += 1;
@@ -70,7 +78,7 @@ impl Retention {
                 self.known.remove(name);
             }
         }
-        for name in store.list(&task.data())? {
+        for name in data {
             // What a later owner writes, or what the next snapshot will name, is not ours to judge.
             let is_settled = written_for(&name).is_some_and(|(by, towards)| (by, towards) <= (generation, number));
             if is_settled && !needed.contains(&name) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use millstream_runtime::snapshot::manifest::Manifest;
 use millstream_runtime::snapshot::recovery::{Position, recover};
 use millstream_runtime::snapshot::{MemorySnapshots, RecoveryError, SnapshotStore, StoreError, TaskName};
 use millstream_runtime::worker::WorkerError;
@@ -114,6 +115,31 @@ fn the_two_newest_snapshots_are_kept_and_files_that_none_needs_go() {
     assert_eq!(world.manifests().len(), 2 * PARTITIONS as usize, "{:?}", world.manifests());
     let files = world.store.list("counters/00000/data-").unwrap();
     assert!(files.len() < 30, "{files:?}");
+}
+
+#[test]
+fn a_snapshot_without_its_files_is_not_one_of_the_two_that_are_kept() {
+    let mut world = lived();
+    let manifests = world.manifests();
+    let newest = manifests.iter().filter(|name| name.starts_with("counters/00000/")).max().unwrap();
+    let manifest = Manifest::decode(&world.store.get(newest).unwrap()).unwrap();
+    // What only this one has: small state is written anew each time.
+    world.store.delete(&manifest.small.unwrap().name).unwrap();
+    let mut worker = world.worker();
+    let of_task = |world: &World| -> Vec<String> {
+        world.manifests().into_iter().filter(|name| name.starts_with("counters/00000/")).collect()
+    };
+    while of_task(&world).iter().max() == Some(newest) {
+        busy_steps(&mut world, &mut worker, 1);
+    }
+    let kept = of_task(&world);
+    assert_eq!(kept.len(), 2, "the next one, and the older one that recovery went on from: {kept:?}");
+    for name in kept {
+        let manifest = Manifest::decode(&world.store.get(&name).unwrap()).unwrap();
+        assert!(manifest.files().all(|file| world.store.get(&file.name).is_ok()), "{name} is whole");
+    }
+    steps(&mut worker, 5);
+    world.assert_undisturbed();
 }
 
 /// Damages or removes what `of` picks, lets a new worker go on and says how many tasks it restored from snapshots.

@@ -12,7 +12,7 @@ use crate::cli::{DeadLettersCommand, LetterFilter};
 use crate::config::Config;
 use crate::error::Failure;
 use crate::progress::{Progress, tell};
-use crate::{log, registry};
+use crate::{control, log, registry};
 
 const HOUR_MS: i64 = 3_600_000;
 
@@ -50,7 +50,7 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
             let filter = filter(which, now_ms);
             if which.reason.is_none() && which.stage.is_none() && which.site.is_none() && which.id.is_none() {
                 return Err(Failure::new(
-                    "say which letters: --reason, --id, --site or --stage; `millstream dlq list` shows them",
+                    "say which letters: --reason, --id, --site or --stage, and --hours besides where only the latest are meant; `millstream dlq list` shows them",
                 ));
             }
             let sites = sites(config)?;
@@ -60,6 +60,8 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
             if *dry_run {
                 writeln!(out, "{} events would be appended again", plan.events())?;
             } else {
+                // Judged by the settings of now: the log must say the same before the events come, or they are refused again.
+                control::publish_site_settings(place.transport, &config.namespace, &ids, &config.sites, now_ms)?;
                 append(place, &plan, &mut out)?;
             }
         }
