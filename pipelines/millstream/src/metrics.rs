@@ -114,10 +114,9 @@ impl ProcessMetrics {
         let fullest = workers.iter().map(|stats| stats.budget_percent.load(Ordering::Relaxed)).max();
         self.budget.with_label_values(&[name]).set(signed(fullest.unwrap_or(0)));
         let pauses = workers.iter().map(|stats| &stats.snapshot_pauses);
-        for (what, share) in [("snapshot_slice_p99_us", 0.99), ("snapshot_slice_max_us", 1.0)] {
-            let pause_us = Pauses::quantile_us(pauses.clone(), share);
-            self.stage.with_label_values(&[name, what]).set(signed(pause_us.unwrap_or(0)));
-        }
+        let pause_us = |share| signed(Pauses::quantile_us(pauses.clone(), share).unwrap_or(0));
+        self.stage.with_label_values(&[name, "snapshot_slice_p99_us"]).set(pause_us(0.99));
+        self.stage.with_label_values(&[name, "snapshot_slice_max_us"]).set(pause_us(1.0));
         let stalest = workers.iter().map(|stats| stats.snapshot_oldest_at_ms.load(Ordering::Relaxed));
         if let Some(stalest_ms) = stalest.filter(|at_ms| *at_ms > 0).min() {
             self.snapshot_at.with_label_values(&[name]).set(stalest_ms / 1_000);

@@ -74,7 +74,7 @@ pub fn converging(schema: &RecordSchema, row: &[Json]) -> Map<String, Json> {
     let is_timed = schema.table.is_some_and(|table| TIMED.contains(&table));
     let fields = schema.fields.iter().zip(row);
     fields
-        .filter(|(field, _)| !NOT_COMPARED.contains(&field.name) && !(is_timed && field.name == "event_time"))
+        .filter(|(field, _)| !(NOT_COMPARED.contains(&field.name) || is_timed && field.name == "event_time"))
         .map(|(field, value)| (field.name.to_owned(), value.clone()))
         .collect()
 }
