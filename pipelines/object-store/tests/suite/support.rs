@@ -32,6 +32,7 @@ pub fn store(test: &str) -> Option<ObjectSnapshots> {
     settings(test).map(|settings| ObjectSnapshots::new(&settings).unwrap())
 }
 
+#[allow(clippy::print_stderr, reason = "what is skipped is said where tests are read")]
 fn skip(test: &str, reason: &str) {
     eprintln!("SKIPPED {test}: {reason}");
     if let Some(path) = std::env::var_os("MILLSTREAM_SKIP_LOG") {
