@@ -6,6 +6,7 @@
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::expect_used,
+    clippy::panic,
     reason = "a benchmark prints, and has nobody to report an error to"
 )]
 

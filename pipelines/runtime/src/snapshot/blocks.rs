@@ -129,6 +129,7 @@ fn next_block(bytes: &[u8]) -> Result<Option<(Block<'_>, &[u8])>, FileError> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 mod tests {
     use super::*;
     use proptest::prelude::*;

@@ -41,7 +41,7 @@ impl World {
     fn feed(&mut self, count: u8) {
         for _ in 0..count {
             self.fed = self.fed.wrapping_add(1);
-            let value: &[u8] = if self.fed % 7 == 0 { b"forget" } else { b"x" };
+            let value: &[u8] = if self.fed.is_multiple_of(7) { b"forget" } else { b"x" };
             feed(self.transport.as_ref(), u32::from(self.fed) % PARTITIONS, &[self.fed % 5], value);
         }
     }
@@ -311,7 +311,7 @@ impl SnapshotStore for Failing {
         let mut failures = self.failures.lock();
         if *failures > 0 && !name.contains("owner-") {
             *failures -= 1;
-            if *failures % 2 == 0 {
+            if failures.is_multiple_of(2) {
                 self.store.put_new(name, bytes)?;
             }
             return Err(StoreError::Unavailable("as planned".to_owned()));

@@ -43,7 +43,7 @@ fn a_warm_standby_takes_over_with_nothing_to_replay() {
             };
             feed(transport, u32::from(fed) % PARTITIONS, &[fed % 5], value);
             worker.step().unwrap();
-            if fed % 3 == 0 {
+            if fed.is_multiple_of(3) {
                 keeper.round();
             }
         }
