@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use millstream_runtime::{
     Clock, EpochLimits, StageFactory, StandbyKeeper, Standbys, Worker, WorkerConfig, WorkerStats,
@@ -151,6 +151,20 @@ impl Services {
     /// Counters of every running stage.
     pub fn stage_stats(&self) -> Vec<(&'static str, Vec<Arc<WorkerStats>>)> {
         self.stages.iter().map(|stage| (stage.name, stage.workers.clone())).collect()
+    }
+
+    /// Waits until this process owns so many partitions of a stage. False where that has not come within `patience`, because another
+    /// process has the rest, or a service failed.
+    pub fn owns(&self, name: &str, partitions: u32, patience: Duration) -> bool {
+        let Some(stage) = self.stage(name) else { return false };
+        let began = Instant::now();
+        while stage.sum(|stats| stats.owned.load(Ordering::Acquire)) < u64::from(partitions) {
+            if self.failed() || began.elapsed() > patience {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
     }
 
     /// Waits until the stage has processed everything that is in its input now; returns early when a service fails.

@@ -2,6 +2,7 @@
 //! logic version can go on from there without replaying anything.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_runtime::{Clock, SystemClock};
 
@@ -10,6 +11,9 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::progress::tell;
 use crate::services::Services;
+
+/// How long partitions of processes that have died may take to come here: longer than any session.
+const OWNED_WITHIN: Duration = Duration::from_secs(120);
 
 /// Runs both stages until they have processed what is in the log, and ends them with a snapshot.
 ///
@@ -29,6 +33,14 @@ pub fn drain(config: Config) -> Result<(), Failure> {
     app.start_profile(&mut running)?;
     for stage in ["ingest", "profile"] {
         tell(&format!("draining {stage}"));
+        // The consumer protocol hands partitions over one by one: who has some and is at their end has not drained the others.
+        if !running.owns(stage, app.config.partitions, OWNED_WITHIN) && !running.failed() {
+            running.stop().map_err(Failure::new)?;
+            return Err(Failure::new(format!(
+                "not drained: another process has partitions of {stage}, or had them and its session has not ended; stop all processes of \
+                 `millstream run ingest profile` and try again"
+            )));
+        }
         running.drain_stage(stage, |_| {});
     }
     running.stop().map_err(Failure::new)?;
