@@ -1,5 +1,5 @@
-//! A burst while the warehouse is down, and the broker for a while: what is acknowledged, what is refused, how much memory it takes, and whether every acknowledged
-//! event is a row in the end, once.
+//! A burst while the warehouse is down, and the broker for a while: what is acknowledged, what is refused, how much memory it takes, and
+//! whether every acknowledged event is a row in the end, once.
 //!
 //! `scripts/with-servers kafka clickhouse -- cargo run --release -p millstream-benches --bin burst` (first `cargo build --release -p
 //! millstream`; without `kafka` on the embedded log)

@@ -21,7 +21,7 @@ pub fn of(what: &str, workers: &[Arc<WorkerStats>]) -> Value {
         "snapshots": sum(|stats| stats.snapshots.load(Ordering::Relaxed)),
         "snapshots_failed": sum(|stats| stats.snapshots_failed.load(Ordering::Relaxed)),
         "snapshot_bytes": sum(|stats| stats.snapshot_bytes.load(Ordering::Relaxed)),
-        "snapshot_pauses": pauses.clone().map(|pauses| pauses.counts().iter().sum::<u64>()).sum::<u64>(),
+        "snapshot_pauses": pauses.clone().map(Pauses::count).sum::<u64>(),
         "snapshot_pause_p50_us": pause_us(0.5),
         "snapshot_pause_p99_us": pause_us(0.99),
         "snapshot_pause_max_us": pause_us(1.0),

@@ -88,7 +88,8 @@ pub struct Replayed {
 
 /// Reads the letters that pass the filter, and their records, and decides about each. At most `limit` events.
 ///
-/// `horizon_ms` is how long operators of a site let events amend. A record that was refused more than once counts once; an event that was appended again and refused again is two records.
+/// `horizon_ms` is how long operators of a site let events amend. A record that was refused more than once counts
+/// once; an event that was appended again and refused again is two records.
 ///
 /// # Errors
 /// Where the log cannot be read.

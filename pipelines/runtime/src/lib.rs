@@ -23,4 +23,4 @@ pub use replayed::{ReplayStep, ReplayedTask};
 pub use snapshot::{Entries, RestoreError, SnapshotFolder, SnapshotSettings, SnapshotState, SnapshotStore};
 pub use stage::{Diversion, Stage, StageFactory, WARM_RECORDS};
 pub use standby::{StandbyKeeper, Standbys};
-pub use worker::{EpochLimits, PAUSE_BOUNDS_US, Pauses, Step, Worker, WorkerConfig, WorkerError, WorkerStats};
+pub use worker::{EpochLimits, Pauses, Step, Worker, WorkerConfig, WorkerError, WorkerStats};

@@ -19,7 +19,7 @@ mod pauses;
 pub(crate) mod snapshots;
 
 pub use ledger::is_stamped;
-pub use pauses::{PAUSE_BOUNDS_US, Pauses};
+pub use pauses::Pauses;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -16,7 +16,7 @@ use crate::counter::{Counter, Counters, PARTITIONS, TestClock, config, feed, log
 
 /// A log, a store, and workers that come and go.
 pub struct World {
-    pub memory: MemoryLog,
+    memory: MemoryLog,
     transport: Arc<dyn Transport>,
     pub store: MemorySnapshots,
     fed: u8,
@@ -301,7 +301,7 @@ fn nor_from_the_logs_beginning() {
 
 /// A store that fails as often as it is told to.
 struct Failing {
-    pub store: MemorySnapshots,
+    store: MemorySnapshots,
     /// Puts that fail: half of them after they have stored what they were given.
     failures: Mutex<u32>,
 }

@@ -1,16 +1,12 @@
 //! The whole log, as a reader of committed records sees it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use millstream_schemas::frame;
 use millstream_schemas::topics::{Partitions, TOPICS};
-use millstream_transports::{Batch, Transport};
+use millstream_transports::{Transport, Walk};
 
 use crate::topology::Committed;
-
-/// How long one poll of a broker may take.
-const WAIT: Duration = Duration::from_millis(200);
 
 /// Every committed record of every topic.
 #[derive(Debug)]
@@ -53,22 +49,18 @@ impl Recorded {
 
 /// All committed records of a partition.
 pub fn read(log: &dyn Transport, topic: &str, partition: u32) -> Vec<Committed> {
-    let mut reader = log.reader(topic, partition, 0).unwrap();
-    let mut batch = Batch::new();
     let mut all = Vec::new();
-    loop {
-        let ended = reader.at_end().unwrap();
-        reader.poll(WAIT, &mut batch).unwrap();
-        all.extend(batch.iter().map(|record| Committed {
+    let mut walk = Walk::open(log, topic, partition).unwrap();
+    while let Some(record) = walk.peek().unwrap() {
+        all.push(Committed {
             offset: record.offset,
             timestamp_ms: record.timestamp_ms,
             key: record.key.to_vec(),
             value: record.value.to_vec(),
-        }));
-        if ended && batch.is_empty() {
-            return all;
-        }
+        });
+        walk.take();
     }
+    all
 }
 
 /// The schema id of a record; `None` for a tombstone.
