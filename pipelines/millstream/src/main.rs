@@ -28,6 +28,11 @@ use clap::Parser;
 use cli::{Cli, Command, Service};
 use error::Failure;
 
+/// Memory that a burst needed goes back to the system, whichever thread allocated it.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let serves = matches!(cli.command, Command::Run(_) | Command::Collect | Command::Deliver);
