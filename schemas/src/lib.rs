@@ -9,6 +9,7 @@
 //! No I/O. How to change a record: `SCHEMAS.md`.
 
 pub mod avro;
+pub mod closing;
 pub mod currency;
 pub mod decimal;
 pub mod frame;

@@ -12,7 +12,7 @@ fn status(reason: Reason) -> StatusCode {
         Reason::TooManyEvents | Reason::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Reason::UnsupportedEncoding => StatusCode::UNSUPPORTED_MEDIA_TYPE,
         Reason::RateLimited => StatusCode::TOO_MANY_REQUESTS,
-        Reason::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        Reason::Unavailable | Reason::NamespaceClosed => StatusCode::SERVICE_UNAVAILABLE,
         _ => StatusCode::BAD_REQUEST,
     }
 }

@@ -43,6 +43,9 @@ pub(crate) async fn post(State(collector): State<Arc<Collector>>, request: Reque
 
 /// Reads the body, within the bytes that all requests together may take, and takes what is in it.
 async fn receive(collector: &Collector, parts: &Parts, request_body: Body) -> Result<BatchAnswer, Refused> {
+    if let Some(why) = collector.closed() {
+        return Err(Refused::new(Reason::NamespaceClosed, why));
+    }
     let config = &collector.config;
     let bytes = estimate(&parts.headers, config.max_body_bytes);
     let Some(_reserved) = collector.in_flight.reserve(bytes) else {

@@ -81,11 +81,9 @@ async fn preflight(State(collector): State<Arc<Collector>>, headers: HeaderMap) 
 /// Ready means that the log took what it was last given; where it did not, a load balancer should look elsewhere for a while.
 async fn ready(State(collector): State<Arc<Collector>>) -> Response {
     let queued_bytes = collector.log.queued_bytes();
-    let (code, status) = if collector.is_ready() {
-        (StatusCode::OK, "ready")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the log does not answer")
-    };
+    let unready = collector.unready();
+    let code = if unready.is_none() { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = unready.as_deref().unwrap_or("ready");
     (code, Json(json!({ "status": status, "queued_bytes": queued_bytes }))).into_response()
 }
 

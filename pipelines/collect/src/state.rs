@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use millstream_schemas::SchemaIds;
 use millstream_transports::{Appender, Transport, TransportError};
+use parking_lot::Mutex;
 
 use crate::auth::Sites;
 use crate::config::{CollectConfig, SiteKeys};
@@ -26,6 +27,8 @@ pub struct Collector {
     started: Instant,
     /// Whether the log refused or did not confirm the last unit.
     log_failing: AtomicBool,
+    /// The namespace that has taken over, where this one is closed.
+    successor: Mutex<Option<String>>,
 }
 
 /// A wall clock in milliseconds since the epoch.
@@ -60,6 +63,7 @@ impl Collector {
             now_ms,
             started,
             log_failing: AtomicBool::new(false),
+            successor: Mutex::new(None),
         }))
     }
 
@@ -84,8 +88,29 @@ impl Collector {
         }
     }
 
-    /// Whether an event could be taken now, as far as the last answer of the log tells.
-    pub(crate) fn is_ready(&self) -> bool {
-        !self.log_failing.load(Ordering::Relaxed)
+    /// Why no event could be taken now, as far as the log has told.
+    pub(crate) fn unready(&self) -> Option<String> {
+        let is_failing = self.log_failing.load(Ordering::Relaxed);
+        self.closed().or_else(|| is_failing.then(|| "the log does not answer".to_owned()))
+    }
+
+    /// Says whether another namespace has taken over. Requests are refused then: the new one's collectors take them.
+    pub fn close(&self, successor: Option<String>) {
+        let mut known = self.successor.lock();
+        if *known == successor {
+            return;
+        }
+        match &successor {
+            Some(successor) => tracing::warn!(successor, "this namespace was handed over; requests are refused"),
+            None => tracing::info!("this namespace is open again"),
+        }
+        *known = successor;
+    }
+
+    /// Why requests are refused, where another namespace has taken over.
+    pub(crate) fn closed(&self) -> Option<String> {
+        let successor = self.successor.lock();
+        let name = successor.as_deref()?;
+        Some(format!("this namespace was handed over to {name:?}; send again, to a collector of that one"))
     }
 }

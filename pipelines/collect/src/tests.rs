@@ -38,11 +38,15 @@ pub(crate) fn collector_on(log: &dyn Transport, site: SiteKeys) -> Router {
 }
 
 pub(crate) fn collector_with(log: &dyn Transport, site: SiteKeys, config: CollectConfig) -> Router {
+    router(state_with(log, site, config))
+}
+
+fn state_with(log: &dyn Transport, site: SiteKeys, config: CollectConfig) -> Arc<Collector> {
     let topic = TopicSpec { name: TOPIC.to_owned(), partitions: 4, retention: Retention::Forever };
     log.ensure_topics(&[topic]).unwrap();
     let metrics = Arc::new(CollectMetrics::new(&prometheus::Registry::new()).unwrap());
     let ids = SchemaIds::identity();
-    router(Collector::new(config, vec![site], log, TOPIC, ids, metrics, Box::new(|| NOW_MS)).unwrap())
+    Collector::new(config, vec![site], log, TOPIC, ids, metrics, Box::new(|| NOW_MS)).unwrap()
 }
 
 fn collector() -> (MemoryLog, Router) {
@@ -298,4 +302,24 @@ async fn a_shop_gets_the_tracker_from_here_and_keeps_it() {
     let response = send(&router, again).await;
     assert_eq!(response.status(), StatusCode::NOT_MODIFIED);
     assert!(to_bytes(response.into_body(), 1).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_closed_namespace_refuses_until_it_is_open_again() {
+    let log = MemoryLog::new();
+    let collector = state_with(&log, shop(), CollectConfig::default());
+    let router = router(Arc::clone(&collector));
+    let ready = || Request::get("/readyz").body(Body::empty()).unwrap();
+    collector.close(Some("rebuilt.".to_owned()));
+    let refused = post(&router, events(1)).await;
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert!(refused.headers().contains_key(header::RETRY_AFTER), "its sender keeps the events");
+    let said = to_bytes(refused.into_body(), 1_000).await.unwrap();
+    let said: Value = serde_json::from_slice(&said).unwrap();
+    assert_eq!(said["reason"], "namespace_closed");
+    assert!(said["detail"].as_str().unwrap().contains("rebuilt."), "{said}");
+    assert_eq!(send(&router, ready()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
+    collector.close(None);
+    assert_eq!(post(&router, events(1)).await.status(), StatusCode::OK);
+    assert_eq!(send(&router, ready()).await.status(), StatusCode::OK);
 }

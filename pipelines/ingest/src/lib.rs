@@ -18,6 +18,7 @@ mod accept;
 mod breaker;
 pub mod classify;
 pub mod clock;
+mod closed;
 pub mod config;
 pub mod consent;
 mod decode;

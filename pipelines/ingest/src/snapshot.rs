@@ -6,6 +6,7 @@
 //! | 0 | 2 | the watermark: how far the input's time has come, and what was announced ([`Watermark`]) |
 //! | 0 | 3 | counts of what became of the records ([`Fates`]) |
 //! | 0 | 4 | where de-duplication stands: width of its buckets, horizon, newest and oldest bucket |
+//! | 0 | 5 | whether the namespace is closed; only there where it was once ([`Closed`]) |
 //! | 1 | device, or user without device ([`Identities::key`](crate::identity::Identities::key)) | login, user, consent ([`Entry`]) |
 //! | 2 | event id, hashed with its site | its bucket: four bytes, big-endian, and nothing else |
 //!
@@ -23,6 +24,7 @@ use millstream_operators::core::watermark::text;
 use millstream_operators::site::Sites;
 use millstream_runtime::{Entries, RestoreError, SnapshotState};
 
+use crate::closed::Closed;
 use crate::fates::Fates;
 use crate::identity::Entry;
 use crate::stage::IngestStage;
@@ -39,6 +41,8 @@ const SITES: u128 = 1;
 const WATERMARK: u128 = 2;
 const FATES: u128 = 3;
 const DEDUP: u128 = 4;
+const CLOSED: u128 = 5;
+/// In every snapshot.
 const SMALL_KEYS: [u128; 4] = [SITES, WATERMARK, FATES, DEDUP];
 
 /// Small state on its way.
@@ -66,6 +70,7 @@ impl IngestStage {
             WATERMARK => self.now.watermark = Watermark::decode(value)?,
             FATES => self.now.fates = Fates::decode(value)?,
             DEDUP => self.dedup.restore_position(value)?,
+            CLOSED => self.now.closed = Closed::decode(value)?,
             _ => return Err(StateError::impossible(format!("small state {key}, which this program does not know"))),
         }
         self.committed = self.now;
@@ -105,6 +110,7 @@ impl SnapshotState for IngestStage {
             self.encode_small(key, &mut value);
             self.draft.to_write.push((key, value));
         }
+        self.draft.to_write.extend(self.now.closed.encode().map(|value| (CLOSED, value)));
         self.identities.entries.mark();
         self.dedup.mark();
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
 use millstream_runtime::{Diversion, FateCount, Outputs, SnapshotState, Stage};
+use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
 use millstream_schemas::input::{InputError, Reason};
 use millstream_schemas::{Collected, Control};
 use millstream_transports::RecordRef;
@@ -11,6 +12,7 @@ use millstream_transports::RecordRef;
 use crate::accept::Steps;
 use crate::breaker::Breaker;
 use crate::classify::Classifier;
+use crate::closed::Closed;
 use crate::decode::{Incoming, decode};
 use crate::dedup::Dedup;
 use crate::emit::Emitter;
@@ -29,6 +31,7 @@ const IMPORT: &str = "import";
 pub(crate) struct Small {
     pub watermark: Watermark,
     pub fates: Fates,
+    pub closed: Closed,
     /// Not in snapshots: a window is about what comes now.
     pub breaker: Breaker,
 }
@@ -71,6 +74,12 @@ impl IngestStage {
     }
 
     fn collected(&mut self, record: RecordRef<'_>, collected: &Collected<'_>, out: &mut Outputs) {
+        if self.now.closed.is_closed() {
+            let error =
+                whole(Reason::NamespaceClosed, "this namespace was handed over to another one, which has the event");
+            reject(&self.shared, record, Some(collected), &error, out);
+            return self.now.fates.count(Fate::Rejected);
+        }
         self.observe(collected.received_at, collected.origin != IMPORT);
         let mut steps = Steps {
             shared: &self.shared,
@@ -93,12 +102,19 @@ impl IngestStage {
     }
 
     fn control(&mut self, control: &Control<'_>) -> Result<Fate, InputError> {
-        // Kinds for other stages are copied here too, and do nothing here.
-        if control.kind == SITE_CONFIG_KIND {
-            self.sites
-                .apply(control.site, control.number, control.effective_at, control.body)
-                .map_err(|error| refused_setting(&error))?;
-            self.dedup.widen(self.sites.get(control.site).horizon_ms);
+        match control.kind {
+            SITE_CONFIG_KIND => {
+                self.sites
+                    .apply(control.site, control.number, control.effective_at, control.body)
+                    .map_err(|error| refused_setting(&error))?;
+                self.dedup.widen(self.sites.get(control.site).horizon_ms);
+            }
+            NAMESPACE_CLOSED_KIND => {
+                let closing = Closing::parse(control.body).map_err(|detail| whole(Reason::WrongType, detail))?;
+                self.now.closed.set(closing.successor.is_some());
+            }
+            // Kinds for other stages are copied here too, and do nothing here.
+            _ => {}
         }
         Ok(Fate::Applied)
     }
@@ -133,6 +149,7 @@ impl Stage for IngestStage {
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
         let decided = match decode(record.value, &self.shared.config.schema_ids) {
             Ok(Incoming::Collected(collected)) => return self.collected(record, &collected, out),
+            Ok(Incoming::Tick(_)) if self.now.closed.is_closed() => Ok(Fate::Applied),
             Ok(Incoming::Tick(tick)) => {
                 self.observe(tick.time, tick.origin != IMPORT);
                 self.announce(record, true, out);

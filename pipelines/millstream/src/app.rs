@@ -6,6 +6,7 @@ use millstream_collect::{CollectMetrics, Collector, WallClock};
 use millstream_deliver::{BatchLimits, ClickHouse, ClickHouseSink, DeliverMetrics};
 use millstream_ingest::{BreakerConfig, IngestConfig, IngestFactory, IngestTopics};
 use millstream_profile::{ProfileConfig, ProfileFactory, ProfileTopics};
+use millstream_replay::closing::{ClosedBy, closed_by};
 use millstream_runtime::Clock;
 use millstream_schemas::{Collected, Event, Identity, Ledger, Rejected, SchemaIds};
 use millstream_transports::Transport;
@@ -44,6 +45,14 @@ impl App {
         transport.ensure_topics(&topology::all(&config))?;
         control::publish_site_settings(transport.as_ref(), &config.namespace, &ids, &config.sites, clock.now_ms())?;
         Ok(Self { config, transport, ids, clock, metrics: Registry::new() })
+    }
+
+    /// Refuses where another namespace has taken over.
+    ///
+    /// # Errors
+    /// Then, and where the log cannot be read.
+    pub fn refuse_if_closed(&self) -> Result<(), Failure> {
+        refuse_if_closed(self.transport.as_ref(), &self.ids, &self.config.namespace)
     }
 
     /// The ingest stage as configured.
@@ -140,7 +149,21 @@ impl App {
     }
 }
 
+/// Refuses where another namespace has taken over: what came in here would only be refused.
+///
+/// # Errors
+/// Then, and where the log cannot be read.
+pub fn refuse_if_closed(transport: &dyn Transport, ids: &SchemaIds, namespace: &str) -> Result<(), Failure> {
+    match closed_by(transport, ids, namespace)? {
+        None => Ok(()),
+        Some(ClosedBy { successor, .. }) => Err(Failure::new(format!(
+            "namespace {namespace:?} was handed over to {successor:?}: set namespace = {successor:?}, or take it back with `millstream \
+             replay hand-over --back`"
+        ))),
+    }
+}
+
 /// The embedded warehouse of a configuration; it is read without the log.
 pub fn warehouse(config: &Config) -> Warehouse {
-    Warehouse::new(config.data_dir.join("warehouse"))
+    Warehouse::new(config.warehouse_folder())
 }

@@ -186,7 +186,7 @@ pub struct ReplayArgs {
     pub command: ReplayCommand,
 }
 
-/// The commands of `replay`. They read the log; only `rebuild` writes, into a namespace of its own.
+/// The commands of `replay`. They read the log; `rebuild` writes into a namespace of its own, `hand-over` makes that the one in use.
 #[derive(Debug, Subcommand)]
 pub enum ReplayCommand {
     /// Runs tasks again over their recorded input, from a snapshot that is kept, and compares every transaction's outputs with the
@@ -203,11 +203,27 @@ pub enum ReplayCommand {
         from: ReplayFrom,
     },
     /// Copies all collected events into another namespace, processes them there from nothing, and compares the current views of both.
-    /// On Kafka it may run while the first namespace is in use; compare again when no more comes in.
+    /// Killed or called again, it goes on where it was. On Kafka it may run while the first namespace is in use; compare again when no
+    /// more comes in.
     Rebuild {
-        /// The other namespace's prefix, such as `rebuilt.`; its topics must be empty.
+        /// The other namespace's prefix, such as `rebuilt.`; its topics hold nothing but what was copied.
         #[arg(long)]
         into: String,
+    },
+    /// Lets a rebuilt namespace take over: brings it up to date, closes this one (collectors refuse, nothing it has said changes any
+    /// more), compares the current views of both, and copies what collectors took too late. Where the views differ, this one is opened
+    /// again.
+    HandOver {
+        /// The other namespace's prefix, such as `rebuilt.`.
+        #[arg(long, required_unless_present = "back")]
+        to: Option<String>,
+        /// Without the comparison, which reads every record of both while requests are refused: where `rebuild` or `compare` found them
+        /// equal a short while ago.
+        #[arg(long, requires = "to")]
+        no_compare: bool,
+        /// Takes a hand-over back: this namespace is open again.
+        #[arg(long, conflicts_with = "to")]
+        back: bool,
     },
     /// Compares the current views of this namespace with another one's.
     Compare {

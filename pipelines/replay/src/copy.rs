@@ -3,19 +3,39 @@
 //! Control records are in the input of every task. Those of the first stage come with the copied records; those of the stages behind it
 //! are appended by the caller when everything before them has been processed, so that settings and promotions apply to the same events
 //! as they did.
+//!
+//! How far a copy has come is not noted anywhere: what was copied says so itself, record by record ([`crate::progress`]). A copy that was
+//! killed goes on where it was, and one of a namespace in use is brought up to date by another run.
 
-use millstream_schemas::{Collected, Control, SchemaIds, frame};
+use std::time::Duration;
+
+use millstream_schemas::{Collected, SchemaIds};
 use millstream_transports::{Append, CommitOutcome, Transactions, Transport};
 
 use crate::ReplayError;
+use crate::closing::closing;
+use crate::control::{CONTROL, control_in, last_number};
+use crate::progress::{Source, Taken, resume};
 use crate::reading::{Next, read};
 
 /// Bytes of one transaction.
 const TRANSACTION_BYTES: usize = 4 << 20;
-/// The topic in which every control record stands once.
-const CONTROL: &str = Control::TOPIC;
 /// The input of the stages behind the first one.
 const EVENTS: &str = "events";
+/// A control record is in all partitions by one transaction, but partitions show it one after the other.
+const SHOWN_WITHIN: u32 = 1_500;
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+/// Why a copy has stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Before what comes behind the control record of this number, in every partition.
+    AtControl(i64),
+    /// At the record that hands the namespace over, in every partition: nothing behind it is copied.
+    AtClosing,
+    /// At what is the end now.
+    AtEnd,
+}
 
 /// Copies one namespace's input into another.
 pub struct Copier<'a> {
@@ -25,87 +45,127 @@ pub struct Copier<'a> {
     to: String,
     input: Box<dyn Transactions>,
     control: Box<dyn Transactions>,
-    /// Where each partition is read on.
-    positions: Vec<u64>,
+    sources: Vec<Source>,
+    /// Number of the control record that closes the namespace in favour of the other.
+    closing: Option<i64>,
     /// Number of the last control record copied.
     last_number: i64,
     copied: u64,
 }
 
 impl<'a> Copier<'a> {
-    /// A copier into a namespace whose topics exist and are empty.
+    /// A copier into a namespace whose topics exist, and hold nothing but what was copied into them before. Another copier into it is
+    /// fenced.
     ///
     /// # Errors
-    /// Where they are not, or the log fails.
+    /// Where they hold something else, the log has lost its beginning, the namespace was handed over to another one, or the log fails.
     pub fn new(transport: &'a dyn Transport, ids: &'a SchemaIds, from: &str, to: &str) -> Result<Self, ReplayError> {
-        let input = format!("{to}{}", Collected::TOPIC);
-        for topic in [&input, &format!("{to}{EVENTS}")] {
-            for partition in 0..transport.partition_count(topic)? {
-                let mut is_empty = true;
-                read(transport, topic, partition, 0, u64::MAX, |_| {
-                    is_empty = false;
-                    Ok(Next::Stop)
-                })?;
-                if !is_empty {
-                    return Err(ReplayError::NotEmpty { topic: topic.clone() });
-                }
-            }
-        }
-        let partitions = transport.partition_count(&format!("{from}{}", Collected::TOPIC))?;
+        let (topic, input) = (format!("{from}{}", Collected::TOPIC), format!("{to}{}", Collected::TOPIC));
         let control = vec![format!("{to}{CONTROL}"), format!("{to}{EVENTS}")];
+        // Fences first: what is counted below must not grow any more.
+        let (copied_input, copied_control) = (
+            transport.transactions(&format!("{to}replay-input"), vec![input.clone()])?,
+            transport.transactions(&format!("{to}replay-control"), control)?,
+        );
+        let closing = closing(transport, ids, from, to)?.map(|closing| closing.number);
+        let mut sources = Vec::new();
+        let mut copied = 0;
+        for partition in 0..transport.partition_count(&topic)? {
+            let earliest = transport.earliest(&topic, partition)?;
+            if earliest > 0 {
+                return Err(ReplayError::Truncated { topic, partition, earliest });
+            }
+            let (source, records) = resume(transport, ids, (&topic, &input), partition, closing)?;
+            copied += records;
+            sources.push(source);
+        }
         Ok(Self {
             transport,
             ids,
             from: from.to_owned(),
             to: to.to_owned(),
-            input: transport.transactions(&format!("{to}replay-input"), vec![input])?,
-            control: transport.transactions(&format!("{to}replay-control"), control)?,
-            positions: vec![0; partitions as usize],
-            last_number: i64::MIN,
-            copied: 0,
+            input: copied_input,
+            control: copied_control,
+            sources,
+            closing,
+            last_number: last_number(transport, ids, to)?,
+            copied,
         })
     }
 
-    /// Records copied so far.
+    /// Records copied so far, by this copier and those before it.
     pub fn copied(&self) -> u64 {
         self.copied
     }
 
-    /// Copies up to and including the next control record of each partition, or to what is the end now. Returns the record's number;
-    /// `None` where everything is copied.
+    /// Looks again whether the namespace was handed over: from then on nothing behind that record is copied.
+    ///
+    /// # Errors
+    /// Where it was handed over to another one, or the log fails.
+    pub fn notice_closing(&mut self) -> Result<(), ReplayError> {
+        self.closing = closing(self.transport, self.ids, &self.from, &self.to)?.map(|closing| closing.number);
+        Ok(())
+    }
+
+    /// Copies up to and including the next control record of each partition, or to where nothing more is to be copied.
     ///
     /// # Errors
     /// Where the log fails.
-    pub fn copy_segment(&mut self) -> Result<Option<i64>, ReplayError> {
+    pub fn copy_segment(&mut self) -> Result<Stopped, ReplayError> {
+        for _ in 0..SHOWN_WITHIN {
+            for partition in 0..self.sources.len() {
+                self.copy_partition(partition)?;
+            }
+            let newest = self.sources.iter().map(|source| source.number).max().unwrap_or(i64::MIN);
+            if newest <= self.last_number {
+                let all_closed = self.sources.iter().all(|source| source.has_ended);
+                return Ok(if all_closed { Stopped::AtClosing } else { Stopped::AtEnd });
+            }
+            if self.sources.iter().all(|source| source.number == newest) {
+                self.last_number = newest;
+                return Ok(Stopped::AtControl(newest));
+            }
+            // The others were read to their end before it was written.
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        let behind = self.sources.iter().position(|source| source.number <= self.last_number);
+        Err(ReplayError::Unreadable {
+            topic: format!("{}{}", self.from, Collected::TOPIC),
+            partition: behind.and_then(|partition| u32::try_from(partition).ok()).unwrap_or_default(),
+            offset: behind.and_then(|partition| self.sources.get(partition)).map_or(0, |source| source.next),
+            detail: "a control record stands in other partitions and does not come in this one".to_owned(),
+        })
+    }
+
+    /// Copies one partition up to and including its next control record.
+    fn copy_partition(&mut self, partition: usize) -> Result<(), ReplayError> {
+        let Some(source) = self.sources.get_mut(partition) else { return Ok(()) };
+        if source.number > self.last_number || source.has_ended {
+            return Ok(());
+        }
+        let partition = u32::try_from(partition).unwrap_or(u32::MAX);
         let topic = format!("{}{}", self.from, Collected::TOPIC);
         let target = format!("{}{}", self.to, Collected::TOPIC);
-        let mut stopped_at = None;
-        for partition in 0..u32::try_from(self.positions.len()).unwrap_or(u32::MAX) {
-            let Some(position) = self.positions.get_mut(partition as usize) else { continue };
-            let (input, ids, last, copied) = (&mut self.input, self.ids, self.last_number, &mut self.copied);
-            let mut open_bytes = 0;
-            read(self.transport, &topic, partition, *position, u64::MAX, |record| {
-                let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
-                input.send(Append { topic: 0, partition, timestamp_ms, key, value })?;
-                *position = record.offset + 1;
-                *copied += 1;
-                open_bytes += key.len() + value.len();
-                if open_bytes >= TRANSACTION_BYTES {
-                    open_bytes = 0;
-                    commit(input.as_mut(), &target)?;
-                }
-                match control_number(value, ids).filter(|number| *number > last) {
-                    Some(number) => {
-                        stopped_at = Some(stopped_at.map_or(number, |other: i64| other.max(number)));
-                        Ok(Next::Stop)
-                    }
-                    None => Ok(Next::On),
-                }
-            })?;
-            commit(self.input.as_mut(), &target)?;
-        }
-        self.last_number = stopped_at.unwrap_or(self.last_number);
-        Ok(stopped_at)
+        let (input, copied) = (&mut self.input, &mut self.copied);
+        let (ids, closing, last) = (self.ids, self.closing, self.last_number);
+        let mut open_bytes = 0;
+        read(self.transport, &topic, partition, source.next, u64::MAX, |record| {
+            match source.take(&record, ids, closing) {
+                Taken::End => return Ok(Next::Stop),
+                Taken::Skipped => return Ok(Next::On),
+                Taken::Copied => {}
+            }
+            let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
+            input.send(Append { topic: 0, partition, timestamp_ms, key, value })?;
+            *copied += 1;
+            open_bytes += key.len() + value.len();
+            if open_bytes >= TRANSACTION_BYTES {
+                open_bytes = 0;
+                commit(input.as_mut(), &target)?;
+            }
+            Ok(if source.number > last { Next::Stop } else { Next::On })
+        })?;
+        commit(self.input.as_mut(), &target)
     }
 
     /// Appends a control record to the input of the stages behind the first one. To be called when they have processed all that was
@@ -118,7 +178,7 @@ impl<'a> Copier<'a> {
         let partitions = self.transport.partition_count(&format!("{}{EVENTS}", self.to))?;
         let (control, ids) = (&mut self.control, self.ids);
         read(self.transport, &topic, 0, 0, u64::MAX, |record| {
-            if control_number(record.value, ids) != Some(number) {
+            if control_in(record.value, ids, |control| control.number) != Some(number) {
                 return Ok(Next::On);
             }
             let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
@@ -126,15 +186,40 @@ impl<'a> Copier<'a> {
             for partition in 0..partitions {
                 control.send(Append { topic: 1, partition, timestamp_ms, key, value })?;
             }
-            Ok(Next::On)
+            Ok(Next::Stop)
         })?;
         commit(self.control.as_mut(), &format!("{}{CONTROL}", self.to))
     }
+
+    /// Copies the events behind the record that handed the namespace over and that the other one does not have yet: of collectors that
+    /// had not noticed. Returns how many.
+    ///
+    /// # Errors
+    /// Where the log fails.
+    pub fn copy_stragglers(&mut self) -> Result<u64, ReplayError> {
+        let topics = (format!("{}{}", self.from, Collected::TOPIC), format!("{}{}", self.to, Collected::TOPIC));
+        let mut stragglers = 0;
+        for (partition, source) in (0..).zip(&self.sources) {
+            let missing = crate::stragglers::missing(self.transport, self.ids, &topics, partition, source)?;
+            read(self.transport, &topics.0, partition, source.next, u64::MAX, |record| {
+                if missing.contains(&record.offset) {
+                    let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
+                    self.input.send(Append { topic: 0, partition, timestamp_ms, key, value })?;
+                    stragglers += 1;
+                }
+                Ok(Next::On)
+            })?;
+            commit(self.input.as_mut(), &topics.1)?;
+        }
+        self.copied += stragglers;
+        Ok(stragglers)
+    }
 }
 
-fn control_number(value: &[u8], ids: &SchemaIds) -> Option<i64> {
-    let (id, body) = frame::split(value).ok()?;
-    (ids.from_wire(id) == Control::ID).then(|| Control::decode(body).ok().map(|control| control.number)).flatten()
+impl std::fmt::Debug for Copier<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copier").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
 }
 
 fn commit(transactions: &mut dyn Transactions, topic: &str) -> Result<(), ReplayError> {

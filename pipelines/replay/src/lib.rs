@@ -3,12 +3,16 @@
 //! * *Replay* ([`task`]): one task over its own recorded input, from a snapshot or from the beginning, writes the same bytes: what each
 //!   transaction's ledger record says was written is compared with what the stage gives now.
 //! * *Convergence* ([`copy`], [`views`]): the input of one namespace is copied into another, where everything is processed anew; both
-//!   must end in the same current views.
+//!   must end in the same current views. Then the other one can take over ([`closing`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
+pub mod closing;
+mod control;
 pub mod copy;
+mod progress;
 mod reading;
+mod stragglers;
 pub mod task;
 pub mod views;
 
@@ -68,13 +72,41 @@ pub enum ReplayError {
         why: String,
     },
     /// The namespace to copy into is in use.
-    #[error("{topic} holds records already; a replay goes into a namespace of its own: choose another name")]
-    NotEmpty {
-        /// A topic of it.
+    #[error(
+        "{topic}[{partition}], offset {offset}: not a copy; a namespace that was used by itself cannot be rebuilt into: choose another name"
+    )]
+    NotACopy {
+        /// Topic.
         topic: String,
+        /// Partition.
+        partition: u32,
+        /// Offset.
+        offset: u64,
+    },
+    /// The log has lost its beginning: a copy would be a silently emptier namespace.
+    #[error(
+        "{topic}[{partition}] begins at offset {earliest}; what came before is gone from the log, and a copy would lack it"
+    )]
+    Truncated {
+        /// Topic.
+        topic: String,
+        /// Partition.
+        partition: u32,
+        /// The earliest offset left.
+        earliest: u64,
+    },
+    /// Another namespace has taken over.
+    #[error(
+        "namespace {namespace:?} was handed over to {successor:?} already; `millstream replay hand-over --back` takes that back"
+    )]
+    HandedOver {
+        /// The namespace.
+        namespace: String,
+        /// The one that has taken over.
+        successor: String,
     },
     /// A transaction did not commit.
-    #[error("copying to {topic}: {why}; begin again in a new namespace")]
+    #[error("copying to {topic}: {why}; the same command goes on from there")]
     NotCommitted {
         /// Where to.
         topic: String,

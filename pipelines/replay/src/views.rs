@@ -19,6 +19,8 @@ pub const NOT_COMPARED: [&str; 7] =
 const TIMED: [&str; 6] = ["sessions", "scores_propensity", "scores_engagement", "scores_churn", "clv", "profiles"];
 /// Dead letters are addressed by their place in the input, which differs: what is in them is compared, copies counted.
 const BY_CONTENT: &str = "events_rejected";
+/// Dead letters of what came after a hand-over: the other namespace has the events.
+const STRAGGLER: &str = "namespace_closed";
 const CONTENT: [&str; 6] = ["site", "stage", "reason", "field", "event_id", "payload"];
 /// Books of a namespace's own transactions, and of its own input.
 const OWN: [&str; 1] = ["ledger"];
@@ -114,8 +116,9 @@ fn view_of(
                 detail,
             };
             let (id, body) = frame::split(record.value).map_err(|error| unreadable(error.to_string()))?;
-            if ids.from_wire(id) == schema.id {
-                let (key, newest) = row_of(table, schema, body).map_err(unreadable)?;
+            if ids.from_wire(id) == schema.id
+                && let Some((key, newest)) = row_of(table, schema, body).map_err(unreadable)?
+            {
                 add(&mut view, table, key, newest);
             }
             Ok(Next::On)
@@ -142,7 +145,8 @@ fn add(view: &mut View, table: &str, key: String, newest: Newest) {
     }
 }
 
-fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<(String, Newest), String> {
+fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<Option<(String, Newest)>, String> {
+    let mut is_straggler = false;
     let mut newest = Newest { revision: 0, retracted: false, columns: Vec::new() };
     let mut key = BTreeMap::new();
     let keys: &[&str] = if table == BY_CONTENT { &CONTENT } else { schema.key };
@@ -150,6 +154,7 @@ fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<(St
         match (field.name, &value) {
             ("revision", Value::Long(number)) => newest.revision = *number,
             ("retracted", Value::Bool(flag)) => newest.retracted = *flag,
+            ("reason", Value::Str(STRAGGLER)) => is_straggler = table == BY_CONTENT,
             _ => {}
         }
         let text = format!("{value:?}");
@@ -162,5 +167,5 @@ fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<(St
         }
     })
     .map_err(|error| error.to_string())?;
-    Ok((key.into_values().collect::<Vec<_>>().join(" "), newest))
+    Ok((!is_straggler).then(|| (key.into_values().collect::<Vec<_>>().join(" "), newest)))
 }

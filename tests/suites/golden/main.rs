@@ -9,6 +9,7 @@ mod bad_input;
 mod bad_records;
 mod cdnow;
 mod consent;
+mod hand_over;
 mod online_retail;
 mod rees46;
 mod registry;

@@ -38,8 +38,8 @@ fn check(test: &str, installation: &Installation) {
     let sessions = said.lines().find(|line| line.starts_with("sessions ")).unwrap_or_default();
     assert!(sessions.contains("4518 current rows: equal"), "{said}");
 
-    let again = installation.command().args(["replay", "rebuild", "--into", "rebuilt."]).output().unwrap();
-    assert!(!again.status.success(), "a namespace that is in use was taken");
+    let said = replay(installation, &["rebuild", "--into", "rebuilt."]);
+    assert!(said.contains("both namespaces end in the same current views"), "called again, it goes on: {said}");
 }
 
 #[test]

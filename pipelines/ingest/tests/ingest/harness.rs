@@ -4,6 +4,7 @@ use millstream_ingest::{
     IngestConfig, IngestFactory, IngestStage, IngestTopics, OUT_EVENTS, OUT_IDENTITY, OUT_REJECTED,
 };
 use millstream_runtime::{Outputs, Stage};
+use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
 use millstream_schemas::{
     Collected, Control, Event, Identity, OrderEntry, Rejected, SourceMoved, Tick, Watermark, frame,
 };
@@ -70,6 +71,12 @@ pub fn tick(origin: &str, time: i64) -> Vec<u8> {
 pub fn site_config(number: i64, effective_at: i64, body: Value) -> Vec<u8> {
     let body = body.to_string();
     let control = Control { number, kind: "site_config", site: SITE, effective_at, body: &body };
+    framed(|bytes| control.encode_framed(Control::ID, bytes))
+}
+
+pub fn namespace_closed(number: i64, successor: Option<&str>) -> Vec<u8> {
+    let body = Closing { successor: successor.map(str::to_owned) }.body();
+    let control = Control { number, kind: NAMESPACE_CLOSED_KIND, site: "", effective_at: 0, body: &body };
     framed(|bytes| control.encode_framed(Control::ID, bytes))
 }
 

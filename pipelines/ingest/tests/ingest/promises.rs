@@ -18,6 +18,7 @@ pub enum Step {
     NoId { device: usize },
     Tick,
     Settings { refuse: bool },
+    Closed { closed: bool },
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -29,6 +30,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (0..4usize).prop_map(|device| Step::NoId { device }),
         1 => Just(Step::Tick),
         1 => any::<bool>().prop_map(|refuse| Step::Settings { refuse }),
+        1 => prop::bool::weighted(0.4).prop_map(|closed| Step::Closed { closed }),
     ]
 }
 
@@ -63,6 +65,10 @@ pub fn records(steps: &[(Step, i64)]) -> Vec<Vec<u8>> {
                     live(now, json!({"type": "page_view", "device": format!("d{device}")}).to_string().as_bytes())
                 }
                 Step::Tick => tick("live", now),
+                Step::Closed { closed } => {
+                    number += 1;
+                    namespace_closed(number, closed.then_some("next."))
+                }
                 Step::Settings { refuse } => {
                     number += 1;
                     site_config(number, 0, if *refuse { json!({"consent_default": []}) } else { json!({}) })

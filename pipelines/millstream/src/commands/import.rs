@@ -29,6 +29,7 @@ pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
     let mapping = Mapping::load(&args.mapping)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
+    app.refuse_if_closed()?;
     folder::keep(&app.config.data_dir)?;
     let mut services = Services::new();
     let delivery = if args.log_only {

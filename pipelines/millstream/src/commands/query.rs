@@ -22,7 +22,7 @@ pub fn run(config: &Config, args: &QueryArgs) -> Result<(), Failure> {
     let mut out = stdout().lock();
     match config.warehouse {
         WarehouseKind::Embedded => {
-            let folder = config.data_dir.join("warehouse");
+            let folder = config.warehouse_folder();
             if !folder.exists() {
                 let hint = "run the demo or an import first, or set MILLSTREAM_DATA_DIR";
                 return Err(Failure::new(format!("there is no warehouse in {} yet: {hint}", folder.display())));

@@ -6,7 +6,10 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::Router;
+use millstream_collect::Collector;
+use millstream_replay::closing::ClosingWatch;
 use millstream_runtime::{Clock, SystemClock};
+use millstream_schemas::Control;
 
 use crate::app::App;
 use crate::cli::Service;
@@ -17,8 +20,10 @@ use crate::http::{self, Listeners};
 use crate::metrics::ProcessMetrics;
 use crate::progress::tell;
 use crate::services::Services;
-use crate::serving;
+use crate::{serving, topology};
 
+/// Between two looks whether the namespace is handed over.
+const CLOSING_LOOK: Duration = Duration::from_millis(500);
 /// Between two rounds of retention.
 const RETENTION_EVERY: Duration = Duration::from_secs(60);
 
@@ -34,6 +39,9 @@ pub fn run(config: Config, services: &[Service]) -> Result<(), Failure> {
     free(&config, &wanted)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
     let app = App::open(config, clock)?;
+    if wanted(Service::Collect) {
+        app.refuse_if_closed()?;
+    }
     folder::keep(&app.config.data_dir)?;
     let mut running = Services::new();
     let ingest = if wanted(Service::Ingest) { Some(app.start_ingest(&mut running)?) } else { None };
@@ -103,6 +111,7 @@ fn start_log_watch(app: &App, running: &mut Services) {
 pub fn start_http(app: &App, beside: Router, running: &mut Services) -> Result<(), Failure> {
     let clock = Arc::clone(&app.clock);
     let collector = app.collector(Box::new(move || clock.now_ms()))?;
+    start_closing_watch(app, Arc::clone(&collector), running);
     let settings = &app.config.collect;
     let (public, admin, tls) = (settings.listen, settings.admin_listen, settings.tls.clone());
     let listeners = Listeners { public, admin, tls, beside };
@@ -114,6 +123,23 @@ pub fn start_http(app: &App, beside: Router, running: &mut Services) -> Result<(
     let metrics = app.metrics.clone();
     running.start("collect", move |stop| http::run(collector, metrics, listeners, stop));
     Ok(())
+}
+
+/// Has the collector refuse requests while another namespace has taken over.
+fn start_closing_watch(app: &App, collector: Arc<Collector>, running: &mut Services) {
+    let (transport, ids) = (Arc::clone(&app.transport), app.ids.clone());
+    let topic = topology::name(&app.config, Control::TOPIC);
+    running.start("closing", move |stop| {
+        let mut watch = ClosingWatch::new(topic, ids);
+        while !stop.load(Ordering::Acquire) {
+            // A log that cannot be reached takes no events either.
+            if let Some(successor) = watch.look(transport.as_ref()) {
+                collector.close(successor);
+            }
+            std::thread::sleep(CLOSING_LOOK);
+        }
+        Ok(())
+    });
 }
 
 /// Metrics and health of a process without collector.

@@ -108,6 +108,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The embedded warehouse's folder, one for each namespace: its rows are told by their place in the namespace's topics.
+    pub fn warehouse_folder(&self) -> PathBuf {
+        self.data_dir.join(format!("{}warehouse", self.namespace))
+    }
+
     /// The process's name within its consumer groups.
     pub fn instance_name(&self) -> String {
         if !self.instance.is_empty() {

@@ -63,6 +63,8 @@ pub enum Reason {
     TooManySources,
     /// `too_many_refunds`: Another refund of an order that has as many as are kept.
     TooManyRefunds,
+    /// `namespace_closed`: The namespace was handed over to another one, which has the event. Answered to requests, too: send to the new one.
+    NamespaceClosed,
     /// `mapping_rule`: A row that a rule of the import's mapping rejects.
     MappingRule,
     /// `unreadable_row`: A row that its file format cannot read, or a value that its column's type cannot.
@@ -115,6 +117,7 @@ impl Reason {
         Self::UnknownUpstream,
         Self::TooManySources,
         Self::TooManyRefunds,
+        Self::NamespaceClosed,
         Self::MappingRule,
         Self::UnreadableRow,
         Self::Unauthenticated,
@@ -158,6 +161,7 @@ impl Reason {
             Self::UnknownUpstream => "unknown_upstream",
             Self::TooManySources => "too_many_sources",
             Self::TooManyRefunds => "too_many_refunds",
+            Self::NamespaceClosed => "namespace_closed",
             Self::MappingRule => "mapping_rule",
             Self::UnreadableRow => "unreadable_row",
             Self::Unauthenticated => "unauthenticated",
@@ -202,6 +206,7 @@ impl Reason {
             "unknown_upstream" => Self::UnknownUpstream,
             "too_many_sources" => Self::TooManySources,
             "too_many_refunds" => Self::TooManyRefunds,
+            "namespace_closed" => Self::NamespaceClosed,
             "mapping_rule" => Self::MappingRule,
             "unreadable_row" => Self::UnreadableRow,
             "unauthenticated" => Self::Unauthenticated,
@@ -247,6 +252,7 @@ impl Reason {
             Self::UnknownUpstream => "A watermark whose upstream, or number of upstreams, contradicts those before it.",
             Self::TooManySources => "Another source of a person all of whose sources wait for their hand-over.",
             Self::TooManyRefunds => "Another refund of an order that has as many as are kept.",
+            Self::NamespaceClosed => "The namespace was handed over to another one, which has the event. Answered to requests, too: send to the new one.",
             Self::MappingRule => "A row that a rule of the import's mapping rejects.",
             Self::UnreadableRow => "A row that its file format cannot read, or a value that its column's type cannot.",
             Self::Unauthenticated => "No write key, or one that names no site.",
@@ -284,7 +290,7 @@ impl Reason {
     pub fn fate(self) -> Fate {
         match self {
             Self::Unauthenticated | Self::EmptyBatch | Self::TooManyEvents | Self::BodyTooLarge | Self::UnsupportedEncoding | Self::RateLimited | Self::Unavailable => Fate::Answered,
-            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::CorruptState | Self::UnusableModel | Self::UnknownUpstream | Self::TooManySources | Self::TooManyRefunds | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
+            Self::InvalidJson | Self::InvalidUtf8 | Self::WrongType | Self::MissingField | Self::UnknownEventType | Self::InvalidTime | Self::NegativeAmount | Self::InvalidAmount | Self::UnknownCurrency | Self::InvalidQuantity | Self::OutOfRange | Self::TooLong | Self::TooManyLines | Self::TooLate | Self::UnknownSchema | Self::CorruptFrame | Self::UnexpectedRecord | Self::OperatorPanic | Self::HeldOverflow | Self::CorruptState | Self::UnusableModel | Self::UnknownUpstream | Self::TooManySources | Self::TooManyRefunds | Self::NamespaceClosed | Self::MappingRule | Self::UnreadableRow => Fate::Rejected,
             Self::Duplicate | Self::DeclaredBot | Self::ConsentRefused => Fate::Dropped,
             Self::IdentifyConflict | Self::NoIdentity => Fate::Noted,
         }

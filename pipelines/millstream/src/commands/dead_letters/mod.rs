@@ -8,6 +8,7 @@ use millstream_dead_letters::{Filter, Place, Plan, find, list, plan, replay};
 use millstream_operators::site::Sites;
 use millstream_runtime::{Clock, SystemClock};
 
+use crate::app::refuse_if_closed;
 use crate::cli::{DeadLettersCommand, LetterFilter};
 use crate::config::Config;
 use crate::error::Failure;
@@ -60,6 +61,7 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
             if *dry_run {
                 writeln!(out, "{} events would be appended again", plan.events())?;
             } else {
+                refuse_if_closed(place.transport, &ids, &config.namespace)?;
                 // Judged by the settings of now: the log must say the same before the events come, or they are refused again.
                 control::publish_site_settings(place.transport, &config.namespace, &ids, &config.sites, now_ms)?;
                 append(place, &plan, &mut out)?;
