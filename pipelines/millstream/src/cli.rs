@@ -307,8 +307,8 @@ pub struct LetterFilter {
     /// Only of this reason, such as `invalid_time`.
     #[arg(long)]
     pub reason: Option<String>,
-    /// Only of this stage: ingest, profile, deliver or import.
-    #[arg(long)]
+    /// Only of this stage.
+    #[arg(long, value_parser = ["ingest", "profile", "deliver", "import"])]
     pub stage: Option<String>,
     /// Only of this site.
     #[arg(long)]
@@ -319,6 +319,13 @@ pub struct LetterFilter {
     /// Only of records received within the last so many hours.
     #[arg(long)]
     pub hours: Option<u32>,
+}
+
+impl LetterFilter {
+    /// Whether it says which letters, besides how old they may be.
+    pub fn is_narrow(&self) -> bool {
+        [&self.reason, &self.stage, &self.site, &self.id].into_iter().any(Option::is_some)
+    }
 }
 
 /// `verify`.

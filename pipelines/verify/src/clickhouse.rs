@@ -8,7 +8,7 @@ use millstream_deliver::{ClickHouse, QueryFormat, Route};
 use millstream_schemas::{Field, FieldType, RecordSchema};
 use xxhash_rust::xxh3::xxh3_64;
 
-use crate::tables::{RecordRow, RowCells, TableError, Tables};
+use crate::tables::{RecordRow, RowCells, STRAYS, TableError, Tables};
 
 /// The column that says of which topic a row is, in databases that have it: a topic that was made anew begins its offsets again.
 const TOPIC_COLUMN: &str = "log_topic_id";
@@ -38,18 +38,22 @@ impl ClickHouseTables {
         self.knows_topics.insert(table, known);
         Ok(known)
     }
+
+    /// The condition that leaves out rows of a former topic of the same name.
+    fn of_topic(&mut self, route: &Route) -> Result<String, TableError> {
+        if !self.knows_topics(route.table)? {
+            return Ok(String::new());
+        }
+        let quoted = route.topic_id.replace('\\', "\\\\").replace('\'', "\\'");
+        // Rows from before there was such a column have an empty one.
+        Ok(format!(" AND {TOPIC_COLUMN} IN ('{quoted}', '')"))
+    }
 }
 
 impl Tables for ClickHouseTables {
     fn stored(&mut self, route: &Route, partition: u32, offsets: Range<u64>) -> Result<Vec<RowCells>, TableError> {
         let columns: Vec<String> = route.schema.fields.iter().map(|field| format!("`{}`", field.name)).collect();
-        let of_topic = if self.knows_topics(route.table)? {
-            let quoted = route.topic_id.replace('\\', "\\\\").replace('\'', "\\'");
-            // Rows from before there was such a column have an empty one.
-            format!(" AND {TOPIC_COLUMN} IN ('{quoted}', '')")
-        } else {
-            String::new()
-        };
+        let of_topic = self.of_topic(route)?;
         let sql = format!(
             "SELECT {}, log_offset FROM {} WHERE log_partition = {partition} AND log_offset >= {} AND log_offset < {}{of_topic} \
              ORDER BY log_offset FORMAT RowBinary",
@@ -74,6 +78,20 @@ impl Tables for ClickHouseTables {
             rows.push(RowCells { offset: u64::from_le_bytes(*offset), cells });
         }
         Ok(rows)
+    }
+
+    fn strays(&mut self, route: &Route) -> Result<Vec<(u32, u64)>, TableError> {
+        let of_topic = self.of_topic(route)?;
+        let (table, partitions) = (route.table, route.partitions);
+        let sql = format!(
+            "SELECT log_partition, log_offset FROM {table} WHERE log_partition >= {partitions}{of_topic} \
+             ORDER BY log_partition, log_offset LIMIT {STRAYS}"
+        );
+        let rows = self.client.rows(&sql).map_err(|error| TableError(error.to_string()))?;
+        let place = |row: &Vec<String>| Some((row.first()?.parse().ok()?, row.get(1)?.parse().ok()?));
+        rows.iter()
+            .map(|row| place(row).ok_or_else(|| TableError(format!("{table}: {row:?} is no partition and offset"))))
+            .collect()
     }
 
     fn expected(&mut self, schema: &'static RecordSchema, rows: &[RecordRow<'_>]) -> Result<Vec<RowCells>, TableError> {

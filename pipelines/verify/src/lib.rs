@@ -25,7 +25,7 @@ use millstream_transports::{Transport, TransportError};
 
 pub use clickhouse::ClickHouseTables;
 pub use report::{Difference, Kind, Place, Report, Stand, TableLine, TaskLine, TopicLine};
-pub use tables::{RecordRow, RowCells, TableError, Tables};
+pub use tables::{RecordRow, RowCells, STRAYS, TableError, Tables};
 
 /// What is compared.
 #[derive(Debug)]

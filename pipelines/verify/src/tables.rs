@@ -13,6 +13,9 @@ use crate::{Scope, Steps, VerifyError};
 /// Offsets that are compared at a time: bounds memory on both sides.
 const BUCKET: u64 = 10_000;
 
+/// More rows in wrong places are not told one by one.
+pub const STRAYS: usize = 10_000;
+
 /// A warehouse, as verification reads it.
 pub trait Tables {
     /// Every row of the route's history table that came from this partition and these offsets, in order of offset; a row that is
@@ -22,6 +25,13 @@ pub trait Tables {
     /// # Errors
     /// Where the warehouse cannot be read.
     fn stored(&mut self, route: &Route, partition: u32, offsets: Range<u64>) -> Result<Vec<RowCells>, TableError>;
+
+    /// Rows that lie where no partition's rows are looked for, as partition and offset: of partitions that the topic does not have, or
+    /// in a file of another partition. [`STRAYS`] of them at most.
+    ///
+    /// # Errors
+    /// Where the warehouse cannot be read.
+    fn strays(&mut self, route: &Route) -> Result<Vec<(u32, u64)>, TableError>;
 
     /// What the rows of these records would be.
     ///
@@ -76,6 +86,7 @@ pub(crate) fn compare(
             steps.at(&format!("table {}, partition {partition}", route.table));
             comparison.partition(transport, partition)?;
         }
+        comparison.strays()?;
         let Comparison { mut line, cut, report, .. } = comparison;
         if report.differences_in_all > differences {
             line.stand = Stand::Different;
@@ -132,6 +143,14 @@ impl Comparison<'_> {
         // A batch that is being inserted is there before it is committed; beyond the log's end nothing can be.
         for row in self.tables.stored(self.route, partition, end..u64::MAX)? {
             self.unexplained(partition, row.offset, end, "a row of a record that the log does not have");
+        }
+        Ok(())
+    }
+
+    fn strays(&mut self) -> Result<(), VerifyError> {
+        for (partition, offset) in self.tables.strays(self.route)? {
+            let what = "a row that lies where none of this partition belongs";
+            self.unexplained(partition, offset, 0, what);
         }
         Ok(())
     }

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::fs::File;
 
-use datafusion::arrow::array::{ArrayRef, AsArray, RecordBatch, new_null_array};
+use datafusion::arrow::array::{ArrayRef, AsArray, PrimitiveArray, RecordBatch, new_null_array};
 use datafusion::arrow::datatypes::{UInt32Type, UInt64Type};
 use datafusion::arrow::error::ArrowError;
 use datafusion::arrow::row::{RowConverter, SortField};
+use datafusion::parquet::arrow::ProjectionMask;
 use datafusion::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
 use millstream_schemas::{RecordSchema, Value};
 use xxhash_rust::xxh3::xxh3_64;
@@ -48,6 +49,42 @@ impl Warehouse {
         files.retain(|file| file.range.partition == partition);
         Ok(ExactRows { schema, partition, files: files.into_iter(), open: None, decoded: VecDeque::new() })
     }
+}
+
+impl Warehouse {
+    /// Rows of a table that [`Warehouse::exact_rows`] gives for none of the topic's partitions, as partition and offset, `most` at most: they
+    /// lie in a file of another partition, or of one that there is not.
+    ///
+    /// # Errors
+    /// Where a file cannot be read.
+    pub fn strays(&self, table: &str, partitions: u32, most: usize) -> Result<Vec<(u32, u64)>, WarehouseError> {
+        let mut strays = Vec::new();
+        for file in TableFiles::list(&self.folder().join(table))?.current {
+            let parquet = File::open(&file.path).map_err(WarehouseError::io(&file.path))?;
+            let failed = |error: ArrowError| WarehouseError::parquet(&file.path)(error.into());
+            let reader = ParquetRecordBatchReaderBuilder::try_new(parquet).and_then(|builder| {
+                let columns = ProjectionMask::columns(builder.parquet_schema(), ["log_partition", "log_offset"]);
+                builder.with_projection(columns).with_batch_size(ROWS_AT_A_TIME).build()
+            });
+            for batch in reader.map_err(WarehouseError::parquet(&file.path))? {
+                let batch = batch.map_err(failed)?;
+                let (of, offsets) = places(&batch).map_err(failed)?;
+                let is_stray = |of: u32| of >= partitions || of != file.range.partition;
+                let places = of.values().iter().zip(offsets.values()).filter(|(of, _)| is_stray(**of));
+                strays.extend(places.map(|(of, offset)| (*of, *offset)).take(most - strays.len()));
+            }
+        }
+        Ok(strays)
+    }
+}
+
+/// Where the rows of a batch come from: partitions and offsets.
+fn places(batch: &RecordBatch) -> Result<(&PrimitiveArray<UInt32Type>, &PrimitiveArray<UInt64Type>), ArrowError> {
+    let other = || ArrowError::SchemaError("log_partition and log_offset are missing, or of other types".to_owned());
+    let column = |name: &str| batch.column_by_name(name).ok_or_else(other);
+    let partitions = column("log_partition")?.as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
+    let offsets = column("log_offset")?.as_primitive_opt::<UInt64Type>().ok_or_else(other)?;
+    Ok((partitions, offsets))
 }
 
 impl ExactRows {
@@ -123,10 +160,7 @@ fn cells(schema: &RecordSchema, partition: u32, batch: &RecordBatch) -> Result<V
     };
     let hashes: Vec<Vec<u64>> =
         schema.fields.iter().map(|field| hashes(&column(field.name)?)).collect::<Result<Vec<_>, ArrowError>>()?;
-    let (partitions, offsets) = (column("log_partition")?, column("log_offset")?);
-    let other = || ArrowError::SchemaError("log_partition and log_offset are of other types".to_owned());
-    let partitions = partitions.as_primitive_opt::<UInt32Type>().ok_or_else(other)?;
-    let offsets = offsets.as_primitive_opt::<UInt64Type>().ok_or_else(other)?;
+    let (partitions, offsets) = places(batch)?;
     let here = (0..batch.num_rows()).filter(|row| partitions.value(*row) == partition);
     Ok(here.map(|row| (offsets.value(row), at(&hashes, row))).collect())
 }

@@ -75,12 +75,19 @@ fn embedded() {
     let name = doubled.file_name().unwrap().to_str().unwrap().to_owned();
     let partition = name.split('-').next().unwrap();
     std::fs::copy(&doubled, doubled.with_file_name(format!("{partition}-9000000-9000099.parquet"))).unwrap();
+    // A query finds it, although no partition has it.
+    let stray = files(&warehouse.join("sessions")).remove(0);
+    std::fs::copy(&stray, stray.with_file_name("9-0-9.parquet")).unwrap();
     let (report, code) = verify(&installation);
     assert_eq!(code, 1);
     let found = differences(&report);
     assert!(found.contains(&("missing".to_owned(), "orders".to_owned())), "{report:#}");
     assert!(found.contains(&("doubled".to_owned(), "identities".to_owned())), "{report:#}");
-    assert!(found.iter().all(|(_, table)| table == "orders" || table == "identities"), "{report:#}");
+    assert!(found.contains(&("extra".to_owned(), "sessions".to_owned())), "{report:#}");
+    assert!(
+        found.iter().all(|(_, table)| ["orders", "identities", "sessions"].contains(&table.as_str())),
+        "{report:#}"
+    );
 }
 
 #[test]
@@ -92,13 +99,14 @@ fn on_servers() {
     for statement in [
         "ALTER TABLE orders DELETE WHERE 1 SETTINGS mutations_sync = 2",
         "INSERT INTO identities SELECT * FROM identities ORDER BY log_partition, log_offset LIMIT 1 SETTINGS insert_deduplicate = 0",
+        "INSERT INTO sessions SELECT * REPLACE(9 AS log_partition) FROM sessions LIMIT 1",
         "ALTER TABLE events UPDATE page_url = 'https://elsewhere.example/' WHERE event_id = 'v7' SETTINGS mutations_sync = 2",
     ] {
         installation.query(statement);
     }
     let (report, code) = verify(&installation);
     assert_eq!(code, 1);
-    let expected = [("changed", "events"), ("doubled", "identities"), ("missing", "orders")];
+    let expected = [("changed", "events"), ("doubled", "identities"), ("extra", "sessions"), ("missing", "orders")];
     let mut found = differences(&report);
     found.sort();
     assert_eq!(found, expected.map(|(kind, table)| (kind.to_owned(), table.to_owned())), "{report:#}");

@@ -56,6 +56,18 @@ fn rows_that_are_gone_doubled_changed_or_nobodys_are_named() {
 }
 
 #[test]
+fn a_row_of_a_partition_that_there_is_not_is_seen() {
+    let world = World::new();
+    let mut tables = world.deliver();
+    let row = tables.rows[&("sessions", 1)][0].clone();
+    let offset = row.offset;
+    tables.rows.insert(("sessions", 99), vec![row]);
+    let report = world.verify(&mut tables);
+    let [found] = report.differences.as_slice() else { panic!("{:?}", report.differences) };
+    assert_eq!((found.kind, found.place.partition, found.place.offset), (Kind::Extra, 99, Some(offset)));
+}
+
+#[test]
 fn what_is_not_delivered_yet_is_lag() {
     let mut world = World::new();
     let mut tables = world.deliver();

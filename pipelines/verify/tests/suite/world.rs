@@ -204,6 +204,12 @@ impl Tables for FakeTables {
         Ok(rows.into_iter().filter(|row| offsets.contains(&row.offset)).collect())
     }
 
+    fn strays(&mut self, route: &Route) -> Result<Vec<(u32, u64)>, TableError> {
+        let beyond =
+            self.rows.iter().filter(|((table, partition), _)| *table == route.table && *partition >= route.partitions);
+        Ok(beyond.flat_map(|((_, partition), rows)| rows.iter().map(|row| (*partition, row.offset))).collect())
+    }
+
     fn expected(&mut self, schema: &'static RecordSchema, rows: &[RecordRow<'_>]) -> Result<Vec<RowCells>, TableError> {
         let hash = |bytes: &[u8]| Id::of(&[bytes]).0 as u64;
         let row = |row: &RecordRow<'_>| RowCells {

@@ -33,6 +33,10 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
             if *json {
                 serde_json::to_writer_pretty(&mut out, &listing)?;
                 writeln!(out)?;
+            } else if listing.counts.is_empty() && which.is_narrow() {
+                // A reason that is misspelt must not look as if all were well.
+                writeln!(out, "no dead letter passes the filter; all that there are:")?;
+                print::listing(&list(place, &Filter::default(), 0)?, &mut out)?;
             } else {
                 print::listing(&listing, &mut out)?;
             }
@@ -49,7 +53,7 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
         }
         DeadLettersCommand::Replay { which, dry_run, limit } => {
             let filter = filter(which, now_ms);
-            if which.reason.is_none() && which.stage.is_none() && which.site.is_none() && which.id.is_none() {
+            if !which.is_narrow() {
                 return Err(Failure::new(
                     "say which letters: --reason, --id, --site or --stage, and --hours besides where only the latest are meant; `millstream dlq list` shows them",
                 ));

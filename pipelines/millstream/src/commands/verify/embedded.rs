@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use millstream_deliver::Route;
 use millstream_schemas::{RecordSchema, Value};
-use millstream_verify::{RecordRow, RowCells, TableError, Tables};
+use millstream_verify::{RecordRow, RowCells, STRAYS, TableError, Tables};
 use millstream_warehouse::{Cells, ExactRows, Warehouse, WarehouseError, cells_of};
 
 /// The tables of one folder. Files are read once, in the order of their offsets.
@@ -32,6 +32,11 @@ impl EmbeddedTables {
 impl Tables for EmbeddedTables {
     fn stored(&mut self, route: &Route, partition: u32, offsets: Range<u64>) -> Result<Vec<RowCells>, TableError> {
         self.rows(route, partition, offsets.end).map(named).map_err(|error| TableError(error.to_string()))
+    }
+
+    fn strays(&mut self, route: &Route) -> Result<Vec<(u32, u64)>, TableError> {
+        let strays = self.warehouse.strays(route.table, route.partitions, STRAYS);
+        strays.map_err(|error| TableError(error.to_string()))
     }
 
     fn expected(&mut self, schema: &'static RecordSchema, rows: &[RecordRow<'_>]) -> Result<Vec<RowCells>, TableError> {
