@@ -43,9 +43,7 @@ pub(crate) async fn post(State(collector): State<Arc<Collector>>, request: Reque
 
 /// Reads the body, within the bytes that all requests together may take, and takes what is in it.
 async fn receive(collector: &Collector, parts: &Parts, request_body: Body) -> Result<BatchAnswer, Refused> {
-    if let Some(why) = collector.closed() {
-        return Err(Refused::new(Reason::NamespaceClosed, why));
-    }
+    collector.closed()?;
     let config = &collector.config;
     let bytes = estimate(&parts.headers, config.max_body_bytes);
     let Some(_reserved) = collector.in_flight.reserve(bytes) else {
@@ -97,6 +95,7 @@ async fn take(
     for (index, raw) in batch.events.iter().enumerate() {
         events.push(stage_event(collector, &request, index, raw, &mut records));
     }
+    collector.closed()?;
     let timer = collector.metrics.append_seconds.start_timer();
     let appended = append(collector.log.as_ref(), &records, Duration::from_millis(config.append_timeout_ms)).await;
     collector.log_answered(appended.as_ref().err().map(|refused| refused.detail.as_str()));
@@ -107,6 +106,8 @@ async fn take(
         return Err(refused);
     }
     timer.observe_duration();
+    // What is acknowledged must be where a hand-over looks for it. Sent again, it is known by its id.
+    collector.closed()?;
     let refused = events.len() - records.len();
     collector.metrics.accepted.inc_by(records.len() as u64);
     Ok(BatchAnswer { accepted: records.len(), refused, events })

@@ -27,4 +27,4 @@ mod tracker;
 pub use config::{CollectConfig, SiteKeys, TlsFiles};
 pub use metrics::CollectMetrics;
 pub use server::{ServeError, admin_router, drain_period, router, serve};
-pub use state::{Collector, WallClock};
+pub use state::{Collector, LEASE, WallClock};

@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use millstream_schemas::SchemaIds;
+use millstream_schemas::input::Reason;
 use millstream_transports::{Appender, Transport, TransportError};
 use parking_lot::Mutex;
 
+use crate::answer::Refused;
 use crate::auth::Sites;
 use crate::config::{CollectConfig, SiteKeys};
 use crate::in_flight::InFlight;
@@ -27,9 +29,22 @@ pub struct Collector {
     started: Instant,
     /// Whether the log refused or did not confirm the last unit.
     log_failing: AtomicBool,
-    /// The namespace that has taken over, where this one is closed.
-    successor: Mutex<Option<String>>,
+    /// What is known of another namespace that takes over; `None` where nobody looks.
+    lease: Mutex<Option<Lease>>,
 }
+
+/// What the last look for a hand-over has told.
+#[derive(Debug, Clone)]
+struct Lease {
+    /// The namespace that has taken over, where one has.
+    successor: Option<String>,
+    /// When the look began, of the monotonic clock.
+    looked_at: Duration,
+}
+
+/// How long a look for a hand-over stands for. Who acknowledges an event with an older one may have slept through a hand-over, and with
+/// it the moment until which late events are looked for: a hand-over waits longer than this.
+pub const LEASE: Duration = Duration::from_secs(10);
 
 /// A wall clock in milliseconds since the epoch.
 pub type WallClock = Box<dyn Fn() -> i64 + Send + Sync>;
@@ -63,7 +78,7 @@ impl Collector {
             now_ms,
             started,
             log_failing: AtomicBool::new(false),
-            successor: Mutex::new(None),
+            lease: Mutex::new(None),
         }))
     }
 
@@ -91,26 +106,41 @@ impl Collector {
     /// Why no event could be taken now, as far as the log has told.
     pub(crate) fn unready(&self) -> Option<String> {
         let is_failing = self.log_failing.load(Ordering::Relaxed);
-        self.closed().or_else(|| is_failing.then(|| "the log does not answer".to_owned()))
+        let refused = self.closed().err().map(|refused| refused.detail);
+        refused.or_else(|| is_failing.then(|| "the log does not answer".to_owned()))
     }
 
-    /// Says whether another namespace has taken over. Requests are refused then: the new one's collectors take them.
-    pub fn close(&self, successor: Option<String>) {
-        let mut known = self.successor.lock();
-        if *known == successor {
-            return;
-        }
-        match &successor {
-            Some(successor) => tracing::warn!(successor, "this namespace was handed over; requests are refused"),
-            None => tracing::info!("this namespace is open again"),
-        }
-        *known = successor;
+    /// Now, as [`Collector::looked`] takes it.
+    pub fn monotonic_now(&self) -> Duration {
+        self.monotonic()
     }
 
-    /// Why requests are refused, where another namespace has taken over.
-    pub(crate) fn closed(&self) -> Option<String> {
-        let successor = self.successor.lock();
-        let name = successor.as_deref()?;
-        Some(format!("this namespace was handed over to {name:?}; send again, to a collector of that one"))
+    /// Says what a look that began at `looked_at` has told: whether another namespace has taken over. Requests are refused then, and where
+    /// the last look is older than [`LEASE`].
+    pub fn looked(&self, successor: Option<String>, looked_at: Duration) {
+        let mut lease = self.lease.lock();
+        let known = lease.as_ref().and_then(|lease| lease.successor.as_ref());
+        if known != successor.as_ref() {
+            match &successor {
+                Some(successor) => tracing::warn!(successor, "this namespace was handed over; requests are refused"),
+                None => tracing::info!("this namespace is open again"),
+            }
+        }
+        *lease = Some(Lease { successor, looked_at });
+    }
+
+    /// Refuses where another namespace has taken over, or may have.
+    pub(crate) fn closed(&self) -> Result<(), Refused> {
+        let lease = self.lease.lock();
+        let Some(Lease { successor, looked_at }) = lease.as_ref() else { return Ok(()) };
+        if let Some(name) = successor {
+            let why = format!("this namespace was handed over to {name:?}; send again, to a collector of that one");
+            return Err(Refused::new(Reason::NamespaceClosed, why));
+        }
+        if self.monotonic().saturating_sub(*looked_at) > LEASE {
+            let why = "control records could not be read for a while; send again with the same ids";
+            return Err(Refused::new(Reason::Unavailable, why));
+        }
+        Ok(())
     }
 }

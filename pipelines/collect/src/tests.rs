@@ -310,7 +310,9 @@ async fn a_closed_namespace_refuses_until_it_is_open_again() {
     let collector = state_with(&log, shop(), CollectConfig::default());
     let router = router(Arc::clone(&collector));
     let ready = || Request::get("/readyz").body(Body::empty()).unwrap();
-    collector.close(Some("rebuilt.".to_owned()));
+    collector.looked(None, collector.monotonic_now());
+    assert_eq!(post(&router, events(1)).await.status(), StatusCode::OK);
+    collector.looked(Some("rebuilt.".to_owned()), collector.monotonic_now());
     let refused = post(&router, events(1)).await;
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert!(refused.headers().contains_key(header::RETRY_AFTER), "its sender keeps the events");
@@ -319,7 +321,7 @@ async fn a_closed_namespace_refuses_until_it_is_open_again() {
     assert_eq!(said["reason"], "namespace_closed");
     assert!(said["detail"].as_str().unwrap().contains("rebuilt."), "{said}");
     assert_eq!(send(&router, ready()).await.status(), StatusCode::SERVICE_UNAVAILABLE);
-    collector.close(None);
+    collector.looked(None, collector.monotonic_now());
     assert_eq!(post(&router, events(1)).await.status(), StatusCode::OK);
     assert_eq!(send(&router, ready()).await.status(), StatusCode::OK);
 }

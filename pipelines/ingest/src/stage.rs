@@ -75,8 +75,7 @@ impl IngestStage {
 
     fn collected(&mut self, record: RecordRef<'_>, collected: &Collected<'_>, out: &mut Outputs) {
         if self.now.closed.is_closed() {
-            let error =
-                whole(Reason::NamespaceClosed, "this namespace was handed over to another one, which has the event");
+            let error = whole(Reason::NamespaceClosed, "this namespace was handed over to another one");
             reject(&self.shared, record, Some(collected), &error, out);
             return self.now.fates.count(Fate::Rejected);
         }

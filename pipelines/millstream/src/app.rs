@@ -47,6 +47,12 @@ impl App {
         Ok(Self { config, transport, ids, clock, metrics: Registry::new() })
     }
 
+    /// The same log with another configuration, such as that of another namespace.
+    pub fn in_namespace(&self, config: Config) -> Self {
+        let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
+        Self { config, transport, ids: self.ids.clone(), clock, metrics: Registry::new() }
+    }
+
     /// Refuses where another namespace has taken over.
     ///
     /// # Errors

@@ -73,11 +73,8 @@ pub fn publish_site_settings(
     sites: &[SiteSection],
     now_ms: i64,
 ) -> Result<usize, ControlError> {
-    let change = |site: &SiteSection| Change {
-        kind: SITE_CONFIG_KIND,
-        site: site.name.clone(),
-        body: serde_json::Value::Object(site.settings.0.clone()).to_string(),
-    };
+    let change =
+        |site: &SiteSection| Change { kind: SITE_CONFIG_KIND, site: site.name.clone(), body: site.settings_body() };
     let changes: Vec<Change> = sites.iter().map(change).collect();
     publish_changes(transport, namespace, ids, &changes, now_ms)
 }

@@ -2,7 +2,7 @@
 
 use millstream_schemas::SchemaIds;
 use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
-use millstream_transports::{Transport, Walk};
+use millstream_transports::{Transport, TransportError, Walk};
 
 use crate::ReplayError;
 use crate::control::{CONTROL, control_in};
@@ -24,20 +24,20 @@ pub struct ClosedBy {
 pub fn closed_by(transport: &dyn Transport, ids: &SchemaIds, namespace: &str) -> Result<Option<ClosedBy>, ReplayError> {
     let mut closed_by = None;
     read(transport, &format!("{namespace}{CONTROL}"), 0, 0, u64::MAX, |record| {
-        if let Some(said) = said(record.value, ids) {
-            closed_by = said;
+        if let Some((number, closing)) = said(record.value, ids) {
+            closed_by = closing.successor.map(|successor| ClosedBy { number, successor });
         }
         Ok(Next::On)
     })?;
     Ok(closed_by)
 }
 
-/// What a record says of it: nothing, that the namespace is open (again), or closed. What cannot be read closes nothing, as in the first
-/// stage.
-fn said(value: &[u8], ids: &SchemaIds) -> Option<Option<ClosedBy>> {
+/// What a record of any topic says of it, with its number; `None` for other records, and where it cannot be read: that closes nothing in the first
+/// stage either.
+pub(crate) fn said(value: &[u8], ids: &SchemaIds) -> Option<(i64, Closing)> {
     control_in(value, ids, |control| {
         let closing = (control.kind == NAMESPACE_CLOSED_KIND).then(|| Closing::parse(control.body).ok()).flatten()?;
-        Some(closing.successor.map(|successor| ClosedBy { number: control.number, successor }))
+        Some((control.number, closing))
     })
     .flatten()
 }
@@ -47,37 +47,36 @@ pub struct ClosingWatch {
     topic: String,
     ids: SchemaIds,
     walk: Option<Walk>,
+    successor: Option<String>,
 }
 
 impl ClosingWatch {
     /// Nothing read so far of `topic`, where control records stand once.
     pub fn new(topic: String, ids: SchemaIds) -> Self {
-        Self { topic, ids, walk: None }
+        Self { topic, ids, walk: None, successor: None }
     }
 
-    /// The namespace that has taken over, where something was said since the last look. A log that cannot be read says nothing, and is
-    /// read from its beginning again.
-    pub fn look(&mut self, transport: &dyn Transport) -> Option<Option<String>> {
-        let looked = self.read_on(transport);
-        if looked.is_err() {
-            self.walk = None;
-        }
-        looked.ok().flatten()
+    /// The namespace that has taken over, by what the log says now.
+    ///
+    /// # Errors
+    /// Where it cannot be read; the next look goes on from there.
+    pub fn look(&mut self, transport: &dyn Transport) -> Result<Option<&str>, TransportError> {
+        self.read_on(transport)?;
+        Ok(self.successor.as_deref())
     }
 
-    fn read_on(&mut self, transport: &dyn Transport) -> millstream_transports::Result<Option<Option<String>>> {
+    fn read_on(&mut self, transport: &dyn Transport) -> Result<(), TransportError> {
         let walk = match &mut self.walk {
             Some(walk) => walk,
             none => none.insert(Walk::open(transport, &self.topic, 0)?),
         };
-        let mut last = None;
         while let Some(record) = walk.peek()? {
-            if let Some(said) = said(record.value, &self.ids) {
-                last = Some(said.map(|closed_by| closed_by.successor));
+            if let Some((_, closing)) = said(record.value, &self.ids) {
+                self.successor = closing.successor;
             }
             walk.take();
         }
-        Ok(last)
+        Ok(())
     }
 }
 
@@ -87,7 +86,19 @@ impl std::fmt::Debug for ClosingWatch {
     }
 }
 
-/// The same for one that may be handed over to `to` alone.
+/// The number of the last control record that has opened a namespace again; the least there is where none has.
+pub(crate) fn reopened(transport: &dyn Transport, ids: &SchemaIds, namespace: &str) -> Result<i64, ReplayError> {
+    let mut reopened = i64::MIN;
+    read(transport, &format!("{namespace}{CONTROL}"), 0, 0, u64::MAX, |record| {
+        if let Some((number, Closing { successor: None })) = said(record.value, ids) {
+            reopened = number;
+        }
+        Ok(Next::On)
+    })?;
+    Ok(reopened)
+}
+
+/// The same as [`closed_by`] for one that may be handed over to `to` alone.
 pub(crate) fn closing(
     transport: &dyn Transport,
     ids: &SchemaIds,

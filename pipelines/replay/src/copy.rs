@@ -13,10 +13,11 @@ use millstream_schemas::{Collected, SchemaIds};
 use millstream_transports::{Append, CommitOutcome, Transactions, Transport};
 
 use crate::ReplayError;
-use crate::closing::closing;
+use crate::closing::{closing, reopened};
 use crate::control::{CONTROL, control_in, last_number};
 use crate::progress::{Source, Taken, resume};
 use crate::reading::{Next, read};
+use crate::stragglers::{Stragglers, Stretch, append, missing};
 
 /// Bytes of one transaction.
 const TRANSACTION_BYTES: usize = 4 << 20;
@@ -46,11 +47,10 @@ pub struct Copier<'a> {
     input: Box<dyn Transactions>,
     control: Box<dyn Transactions>,
     sources: Vec<Source>,
-    /// Number of the control record that closes the namespace in favour of the other.
-    closing: Option<i64>,
+    /// Number of the last control record that has opened the namespace again.
+    reopened: i64,
     /// Number of the last control record copied.
     last_number: i64,
-    copied: u64,
 }
 
 impl<'a> Copier<'a> {
@@ -67,17 +67,15 @@ impl<'a> Copier<'a> {
             transport.transactions(&format!("{to}replay-input"), vec![input.clone()])?,
             transport.transactions(&format!("{to}replay-control"), control)?,
         );
-        let closing = closing(transport, ids, from, to)?.map(|closing| closing.number);
+        closing(transport, ids, from, to)?;
+        let reopened = reopened(transport, ids, from)?;
         let mut sources = Vec::new();
-        let mut copied = 0;
         for partition in 0..transport.partition_count(&topic)? {
             let earliest = transport.earliest(&topic, partition)?;
             if earliest > 0 {
                 return Err(ReplayError::Truncated { topic, partition, earliest });
             }
-            let (source, records) = resume(transport, ids, (&topic, &input), partition, closing)?;
-            copied += records;
-            sources.push(source);
+            sources.push(resume(transport, ids, (&topic, &input), partition, reopened)?);
         }
         Ok(Self {
             transport,
@@ -87,24 +85,24 @@ impl<'a> Copier<'a> {
             input: copied_input,
             control: copied_control,
             sources,
-            closing,
+            reopened,
             last_number: last_number(transport, ids, to)?,
-            copied,
         })
     }
 
     /// Records copied so far, by this copier and those before it.
     pub fn copied(&self) -> u64 {
-        self.copied
+        self.sources.iter().map(|source| source.copied).sum()
     }
 
-    /// Looks again whether the namespace was handed over: from then on nothing behind that record is copied.
-    ///
-    /// # Errors
-    /// Where it was handed over to another one, or the log fails.
-    pub fn notice_closing(&mut self) -> Result<(), ReplayError> {
-        self.closing = closing(self.transport, self.ids, &self.from, &self.to)?.map(|closing| closing.number);
-        Ok(())
+    /// Whether the other namespace holds more than a copy: it has taken over before, and must not be compared or processed here.
+    pub fn is_succeeded(&self) -> bool {
+        self.sources.iter().any(|source| source.copy_ends.is_some())
+    }
+
+    /// Where the record stands that hands the namespace over, by partition; `None` where one has not been reached.
+    pub fn closing_offsets(&self) -> Option<Vec<u64>> {
+        self.sources.iter().map(|source| source.has_ended.then_some(source.next)).collect()
     }
 
     /// Copies up to and including the next control record of each partition, or to where nothing more is to be copied.
@@ -146,18 +144,17 @@ impl<'a> Copier<'a> {
         let partition = u32::try_from(partition).unwrap_or(u32::MAX);
         let topic = format!("{}{}", self.from, Collected::TOPIC);
         let target = format!("{}{}", self.to, Collected::TOPIC);
-        let (input, copied) = (&mut self.input, &mut self.copied);
-        let (ids, closing, last) = (self.ids, self.closing, self.last_number);
+        let input = &mut self.input;
+        let (ids, reopened, last) = (self.ids, self.reopened, self.last_number);
         let mut open_bytes = 0;
         read(self.transport, &topic, partition, source.next, u64::MAX, |record| {
-            match source.take(&record, ids, closing) {
+            match source.take(&record, ids, reopened) {
                 Taken::End => return Ok(Next::Stop),
                 Taken::Skipped => return Ok(Next::On),
                 Taken::Copied => {}
             }
             let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
             input.send(Append { topic: 0, partition, timestamp_ms, key, value })?;
-            *copied += 1;
             open_bytes += key.len() + value.len();
             if open_bytes >= TRANSACTION_BYTES {
                 open_bytes = 0;
@@ -192,27 +189,30 @@ impl<'a> Copier<'a> {
     }
 
     /// Copies the events behind the record that handed the namespace over and that the other one does not have yet: of collectors that
-    /// had not noticed. Returns how many.
+    /// had not noticed. Those that `is_too_old` says are left alone: operators have let go of what they belong to.
     ///
     /// # Errors
     /// Where the log fails.
-    pub fn copy_stragglers(&mut self) -> Result<u64, ReplayError> {
-        let topics = (format!("{}{}", self.from, Collected::TOPIC), format!("{}{}", self.to, Collected::TOPIC));
-        let mut stragglers = 0;
+    pub fn copy_stragglers(&mut self, is_too_old: &dyn Fn(&Collected<'_>) -> bool) -> Result<Stragglers, ReplayError> {
+        let (from, to) = (format!("{}{}", self.from, Collected::TOPIC), format!("{}{}", self.to, Collected::TOPIC));
+        let mut stragglers = Stragglers::default();
         for (partition, source) in (0..).zip(&self.sources) {
-            let missing = crate::stragglers::missing(self.transport, self.ids, &topics, partition, source)?;
-            read(self.transport, &topics.0, partition, source.next, u64::MAX, |record| {
-                if missing.contains(&record.offset) {
-                    let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
-                    self.input.send(Append { topic: 0, partition, timestamp_ms, key, value })?;
-                    stragglers += 1;
-                }
-                Ok(Next::On)
-            })?;
-            commit(self.input.as_mut(), &topics.1)?;
+            let looked = Stretch { topic: &from, partition, from: source.next };
+            let behind = Stretch { topic: &to, partition, from: source.copy_ends.unwrap_or_default() };
+            let missing = missing(self.transport, self.ids, looked, behind)?;
+            let input = self.input.as_mut();
+            stragglers += append(self.transport, looked, &missing, is_too_old, input)?;
+            commit(input, &to)?;
         }
-        self.copied += stragglers;
         Ok(stragglers)
+    }
+
+    /// Copies how far imports have come, so that none of them is imported once more. To be called when their events are copied.
+    ///
+    /// # Errors
+    /// Where the log fails, or an import has not ended.
+    pub fn copy_imports(&mut self) -> Result<(), ReplayError> {
+        crate::imports::copy(self.transport, self.ids, &self.from, &self.to)
     }
 }
 
@@ -222,7 +222,7 @@ impl std::fmt::Debug for Copier<'_> {
     }
 }
 
-fn commit(transactions: &mut dyn Transactions, topic: &str) -> Result<(), ReplayError> {
+pub(crate) fn commit(transactions: &mut dyn Transactions, topic: &str) -> Result<(), ReplayError> {
     match transactions.commit() {
         CommitOutcome::Committed => Ok(()),
         CommitOutcome::Aborted(why) | CommitOutcome::Fenced(why) | CommitOutcome::Unknown(why) => {

@@ -10,9 +10,11 @@
 pub mod closing;
 mod control;
 pub mod copy;
+pub mod imports;
 mod progress;
 mod reading;
-mod stragglers;
+pub mod reopen;
+pub mod stragglers;
 pub mod task;
 pub mod views;
 
@@ -94,6 +96,12 @@ pub enum ReplayError {
         partition: u32,
         /// The earliest offset left.
         earliest: u64,
+    },
+    /// An import would be cut in two.
+    #[error("imports have not ended: {}; let them end, then try again", data_sets.join(", "))]
+    Importing {
+        /// Their data sets.
+        data_sets: Vec<String>,
     },
     /// Another namespace has taken over.
     #[error(

@@ -19,8 +19,10 @@ pub const NOT_COMPARED: [&str; 7] =
 const TIMED: [&str; 6] = ["sessions", "scores_propensity", "scores_engagement", "scores_churn", "clv", "profiles"];
 /// Dead letters are addressed by their place in the input, which differs: what is in them is compared, copies counted.
 const BY_CONTENT: &str = "events_rejected";
-/// Dead letters of what came after a hand-over: the other namespace has the events.
+/// Dead letters of what came after a closing: where it is accepted, its event is compared.
 const STRAGGLER: &str = "namespace_closed";
+/// Dead letters that no input has caused: rows of files, and records that a sink could not read. They are not copied.
+const NOT_OF_INPUT: [&str; 2] = ["import", "deliver"];
 const CONTENT: [&str; 6] = ["site", "stage", "reason", "field", "event_id", "payload"];
 /// Books of a namespace's own transactions, and of its own input.
 const OWN: [&str; 1] = ["ledger"];
@@ -146,7 +148,7 @@ fn add(view: &mut View, table: &str, key: String, newest: Newest) {
 }
 
 fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<Option<(String, Newest)>, String> {
-    let mut is_straggler = false;
+    let mut is_left_out = false;
     let mut newest = Newest { revision: 0, retracted: false, columns: Vec::new() };
     let mut key = BTreeMap::new();
     let keys: &[&str] = if table == BY_CONTENT { &CONTENT } else { schema.key };
@@ -154,7 +156,8 @@ fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<Opt
         match (field.name, &value) {
             ("revision", Value::Long(number)) => newest.revision = *number,
             ("retracted", Value::Bool(flag)) => newest.retracted = *flag,
-            ("reason", Value::Str(STRAGGLER)) => is_straggler = table == BY_CONTENT,
+            ("reason", Value::Str(STRAGGLER)) if table == BY_CONTENT => is_left_out = true,
+            ("stage", Value::Str(stage)) if table == BY_CONTENT && NOT_OF_INPUT.contains(stage) => is_left_out = true,
             _ => {}
         }
         let text = format!("{value:?}");
@@ -167,5 +170,5 @@ fn row_of(table: &str, schema: &'static RecordSchema, body: &[u8]) -> Result<Opt
         }
     })
     .map_err(|error| error.to_string())?;
-    Ok((!is_straggler).then(|| (key.into_values().collect::<Vec<_>>().join(" "), newest)))
+    Ok((!is_left_out).then(|| (key.into_values().collect::<Vec<_>>().join(" "), newest)))
 }

@@ -4,14 +4,19 @@
 use millstream_replay::ReplayError;
 use millstream_replay::closing::{ClosedBy, ClosingWatch, closed_by};
 use millstream_replay::copy::{Copier, Stopped};
+use millstream_replay::imports::unfinished;
+use millstream_replay::reopen::take_in;
+use millstream_replay::stragglers::Stragglers;
 use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
-use millstream_schemas::{Collected, Control, SchemaIds, Tick, frame};
+use millstream_schemas::{Collected, Control, ImportProgress, SchemaIds, Tick, frame};
 use millstream_transports::memory::MemoryLog;
 use millstream_transports::{Append, CommitOutcome, Retention, TopicSpec, Transport, Walk};
 use proptest::prelude::*;
 
 const PARTITIONS: u32 = 2;
 const NEW: &str = "new.";
+/// Nothing is.
+const TOO_OLD: &dyn Fn(&Collected<'_>) -> bool = &|_| false;
 
 struct World {
     log: MemoryLog,
@@ -29,7 +34,8 @@ impl World {
                 partitions,
                 retention: Retention::Forever,
             };
-            let topics = [(Collected::TOPIC, PARTITIONS), ("events", PARTITIONS), (Control::TOPIC, 1)].map(spec);
+            let topics =
+                [(Collected::TOPIC, PARTITIONS), ("events", PARTITIONS), (Control::TOPIC, 1), ("imports", 1)].map(spec);
             log.ensure_topics(&topics).unwrap();
         }
         Self { log, ids: SchemaIds::identity(), number: 0, time_ms: 1_000 }
@@ -162,13 +168,13 @@ fn nothing_behind_the_hand_over_is_copied_but_stragglers_once() {
     let by = ClosedBy { number, successor: NEW.to_owned() };
     assert_eq!(closed_by(&world.log, &world.ids, "").unwrap(), Some(by));
 
-    assert_eq!(world.copier().copy_stragglers().unwrap(), 2);
+    assert_eq!(world.copier().copy_stragglers(TOO_OLD).unwrap().appended, 2);
     // The other namespace is in use by now, and an old collector wakes up.
     world.event(NEW, 0, "its own");
     world.event("", 0, "straggler 3");
     assert_eq!(world.copy(9), Some(Stopped::AtClosing));
-    assert_eq!(world.copier().copy_stragglers().unwrap(), 1);
-    assert_eq!(world.copier().copy_stragglers().unwrap(), 0);
+    assert_eq!(world.copier().copy_stragglers(TOO_OLD).unwrap().appended, 1);
+    assert_eq!(world.copier().copy_stragglers(TOO_OLD).unwrap().appended, 0);
     assert_eq!(payloads(&world.copied()[0]), ["before", "straggler", "straggler 2", "its own", "straggler 3"]);
 }
 
@@ -180,12 +186,75 @@ fn what_a_closed_namespace_refused_is_not_copied_once_it_is_open_again() {
     world.event("", 0, "refused");
     world.tick(0);
     world.control("site_config", "{}");
+    world.tick(0);
     assert!(matches!(world.refused(), ReplayError::HandedOver { .. }));
     world.close(None);
     world.event("", 0, "after");
     assert_eq!(closed_by(&world.log, &world.ids, "").unwrap(), None);
     assert_eq!(world.copy(9), Some(Stopped::AtEnd));
     assert_eq!(payloads(&world.copied()[0]), ["before", "control 2", "after"]);
+}
+
+#[test]
+fn what_a_closed_namespace_refused_is_taken_in_once_when_it_is_open_again() {
+    let mut world = World::new();
+    world.event("", 0, "before");
+    world.close(Some("other."));
+    world.event("", 0, "refused");
+    world.event("", 1, "ancient");
+    world.tick(0);
+    world.close(None);
+    world.event("", 0, "after");
+    let is_too_old = |event: &Collected<'_>| event.payload == b"ancient";
+    for appended in [1, 0] {
+        let taken = take_in(&world.log, &world.ids, "", &is_too_old).unwrap();
+        assert_eq!(taken, Stragglers { appended, too_old: 1 });
+    }
+    assert_eq!(world.copy(9), Some(Stopped::AtEnd));
+    assert_eq!(payloads(&world.copied()[0]), ["before", "after", "refused"]);
+    assert!(world.copied()[1].is_empty());
+}
+
+#[test]
+fn one_that_has_taken_over_is_known_for_it() {
+    let mut world = World::new();
+    world.event("", 0, "a");
+    assert_eq!(world.copy(9), Some(Stopped::AtEnd));
+    world.close(Some(NEW));
+    assert_eq!(world.copy(9), Some(Stopped::AtClosing));
+    assert!(!world.copier().is_succeeded());
+    world.event(NEW, 1, "its own");
+    assert!(world.copier().is_succeeded());
+    assert!(world.copier().closing_offsets().is_none_or(|offsets| offsets.len() == PARTITIONS as usize));
+}
+
+#[test]
+fn imports_are_copied_once_they_have_ended() {
+    let world = World::new();
+    let progress = |finished| {
+        let mut value = Vec::new();
+        let progress = ImportProgress { data_set: "history", finished, ..ImportProgress::default() };
+        progress.encode_framed(ImportProgress::ID, &mut value);
+        let appender = world.log.appender(vec!["imports".to_owned()]).unwrap();
+        let record = Append { topic: 0, partition: 0, timestamp_ms: 1, key: b"history", value: &value };
+        appender.append(&[record], Box::new(|result| result.unwrap())).unwrap();
+    };
+    progress(false);
+    assert_eq!(unfinished(&world.log, &world.ids, "").unwrap(), ["history"]);
+    assert!(matches!(world.copier().copy_imports(), Err(ReplayError::Importing { .. })));
+    progress(true);
+    for _ in 0..2 {
+        world.copier().copy_imports().unwrap();
+    }
+    let mut copies = 0;
+    Walk::open(&world.log, "new.imports", 0)
+        .unwrap()
+        .each(u64::MAX, |_| {
+            copies += 1;
+            true
+        })
+        .unwrap();
+    assert_eq!(copies, 2);
 }
 
 #[test]
@@ -199,7 +268,6 @@ fn a_hand_over_in_the_middle_of_a_copy_is_noticed() {
     world.event("", 1, "b");
     world.close(Some(NEW));
     world.event("", 1, "straggler");
-    copier.notice_closing().unwrap();
     assert_eq!(copier.copy_segment().unwrap(), Stopped::AtClosing);
     let copied = world.copied();
     assert_eq!((payloads(&copied[0]), payloads(&copied[1])), (vec!["a"], vec!["b"]));
@@ -224,17 +292,18 @@ fn a_second_copier_fences_the_first() {
 }
 
 #[test]
-fn a_watch_tells_what_was_said_since_it_looked() {
+fn a_watch_follows_what_is_said() {
     let mut world = World::new();
     let mut watch = ClosingWatch::new(Control::TOPIC.to_owned(), SchemaIds::identity());
-    assert_eq!(watch.look(&world.log), None);
+    assert_eq!(watch.look(&world.log).unwrap(), None);
     world.control("site_config", "{}");
-    assert_eq!(watch.look(&world.log), None);
+    assert_eq!(watch.look(&world.log).unwrap(), None);
     world.close(Some(NEW));
-    assert_eq!(watch.look(&world.log), Some(Some(NEW.to_owned())));
-    assert_eq!(watch.look(&world.log), None);
+    for _ in 0..2 {
+        assert_eq!(watch.look(&world.log).unwrap(), Some(NEW));
+    }
     world.close(None);
-    assert_eq!(watch.look(&world.log), Some(None));
+    assert_eq!(watch.look(&world.log).unwrap(), None);
 }
 
 /// What happens to the source, and to the copy.
@@ -243,6 +312,9 @@ enum Step {
     Event(u32),
     Tick(u32),
     Control,
+    /// It is handed over, or taken back.
+    Close,
+    Reopen,
     /// So many segments are copied, then the copier dies.
     Copy(usize),
     /// The copier dies before the control record that it stands at has come to the stages behind.
@@ -254,6 +326,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (0..PARTITIONS).prop_map(Step::Event),
         1 => (0..PARTITIONS).prop_map(Step::Tick),
         2 => Just(Step::Control),
+        1 => Just(Step::Close),
+        1 => Just(Step::Reopen),
         2 => (1..4usize).prop_map(Step::Copy),
         1 => Just(Step::CopyHalf),
     ]
@@ -263,14 +337,34 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
-    fn killed_anywhere_a_copy_ends_as_its_source(steps in prop::collection::vec(step(), 0..40)) {
+    fn killed_anywhere_a_copy_ends_as_what_its_source_has_accepted(steps in prop::collection::vec(step(), 0..40)) {
         let mut world = World::new();
-        for (at, step) in steps.iter().enumerate() {
+        let mut accepted = vec![Vec::new(); PARTITIONS as usize];
+        let mut controls = Vec::new();
+        let mut is_closed = false;
+        for (at, step) in steps.iter().chain([&Step::Reopen]).enumerate() {
             match step {
-                Step::Event(partition) => world.event("", *partition, &format!("event {at}")),
-                Step::Tick(partition) => world.tick(*partition),
+                Step::Event(partition) => {
+                    let payload = format!("event {at}");
+                    world.event("", *partition, &payload);
+                    accepted[*partition as usize].extend((!is_closed).then_some(payload));
+                }
+                Step::Tick(partition) => {
+                    world.tick(*partition);
+                    accepted[*partition as usize].extend((!is_closed).then(|| "tick".to_owned()));
+                }
                 Step::Control => {
-                    world.control("site_config", "{}");
+                    let control = format!("control {}", world.control("site_config", "{}"));
+                    accepted.iter_mut().for_each(|partition| partition.push(control.clone()));
+                    controls.push(control);
+                }
+                Step::Close => {
+                    world.close(Some(NEW));
+                    is_closed = true;
+                }
+                Step::Reopen => {
+                    world.close(None);
+                    is_closed = false;
                 }
                 Step::Copy(segments) => {
                     world.copy(*segments);
@@ -281,11 +375,12 @@ proptest! {
             }
         }
         prop_assert_eq!(world.copy(usize::MAX), Some(Stopped::AtEnd));
-        prop_assert_eq!(world.copied(), world.said(Collected::TOPIC));
+        for (partition, accepted) in world.copied().iter().zip(&accepted) {
+            prop_assert_eq!(&payloads(partition), accepted);
+        }
         // Every control record is in the input of the stages behind, once and in order.
-        let numbers: Vec<String> = (1..=world.number).map(|number| format!("control {number}")).collect();
         for partition in world.said(&format!("{NEW}events")) {
-            prop_assert_eq!(payloads(&partition), numbers.iter().map(String::as_str).collect::<Vec<_>>());
+            prop_assert_eq!(&payloads(&partition), &controls);
         }
     }
 }

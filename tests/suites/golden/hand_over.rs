@@ -54,13 +54,38 @@ fn hand_over_embedded() {
     service.stop();
     verified(&installation);
 
+    // The successor is in use: nothing is compared, nothing is opened again.
     installation.set("NAMESPACE", "");
+    let (succeeded, said) = hand_over(&installation, &["--to", "new."]);
+    assert!(succeeded && said.contains("has taken over before"), "{said}");
+    assert!(refused(&installation).contains("handed over to \"new.\""));
+
     let (succeeded, said) = hand_over(&installation, &["--back"]);
     assert!(succeeded, "{said}");
     let service = Service::start(&installation, &["run"]);
     service.send(&(40..41).map(view).collect());
     service.wait_for(&installation, "select count(*) from events", "41");
     service.stop();
+}
+
+#[test]
+fn what_differs_is_not_handed_over() {
+    let installation = Installation::embedded();
+    let service = Service::start(&installation, &["run"]);
+    // Its id is its place in the log, which is another in a copy.
+    service.send(
+        &json!([{ "type": "page_view", "device": "d", "time": now_ms(), "page": { "url": "https://shop.example/" } }]),
+    );
+    service.wait_for(&installation, "select count(*) from events", "1");
+    service.stop();
+    let (succeeded, said) = hand_over(&installation, &["--to", "new."]);
+    assert!(!succeeded && said.contains("keys have other current rows"), "{said}");
+    assert!(said.contains("open again"), "{said}");
+    let service = Service::start(&installation, &["run"]);
+    service.send(&json!([view(1)]));
+    service.wait_for(&installation, "select count(*) from events", "2");
+    service.stop();
+    verified(&installation);
 }
 
 #[test]

@@ -125,18 +125,30 @@ pub fn start_http(app: &App, beside: Router, running: &mut Services) -> Result<(
     Ok(())
 }
 
-/// Has the collector refuse requests while another namespace has taken over.
+/// Has the collector refuse requests while another namespace has taken over, and while nobody can tell.
 fn start_closing_watch(app: &App, collector: Arc<Collector>, running: &mut Services) {
-    let (transport, ids) = (Arc::clone(&app.transport), app.ids.clone());
-    let topic = topology::name(&app.config, Control::TOPIC);
+    let transport = Arc::clone(&app.transport);
+    let mut watch = ClosingWatch::new(topology::name(&app.config, Control::TOPIC), app.ids.clone());
+    // From here on requests are refused where no look succeeds for too long.
+    collector.looked(None, collector.monotonic_now());
+    let mut was_told = true;
+    let mut look = move || {
+        let looked_at = collector.monotonic_now();
+        let told = watch.look(transport.as_ref());
+        let is_told = told.is_ok();
+        match told {
+            Ok(successor) => collector.looked(successor.map(str::to_owned), looked_at),
+            Err(error) if was_told => tracing::warn!(%error, "cannot tell whether this namespace is handed over"),
+            Err(_) => {}
+        }
+        was_told = is_told;
+    };
+    // Before the first request.
+    look();
     running.start("closing", move |stop| {
-        let mut watch = ClosingWatch::new(topic, ids);
         while !stop.load(Ordering::Acquire) {
-            // A log that cannot be reached takes no events either.
-            if let Some(successor) = watch.look(transport.as_ref()) {
-                collector.close(successor);
-            }
             std::thread::sleep(CLOSING_LOOK);
+            look();
         }
         Ok(())
     });

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use millstream_collect::{CollectConfig, SiteKeys};
 use millstream_deliver::ClickHouseConfig;
+use millstream_operators::site::{SiteConfigError, Sites};
 use millstream_serve::{ServeConfig, SiteTokens};
 use serde::{Deserialize, Serialize};
 
@@ -111,6 +112,18 @@ impl Config {
     /// The embedded warehouse's folder, one for each namespace: its rows are told by their place in the namespace's topics.
     pub fn warehouse_folder(&self) -> PathBuf {
         self.data_dir.join(format!("{}warehouse", self.namespace))
+    }
+
+    /// The sites' settings as configured; tasks have them from the log, which is told the same.
+    ///
+    /// # Errors
+    /// Where a setting makes no sense.
+    pub fn site_settings(&self) -> Result<Sites, SiteConfigError> {
+        let mut sites = Sites::default();
+        for site in &self.sites {
+            sites.apply(&site.name, 1, 0, &site.settings_body())?;
+        }
+        Ok(sites)
     }
 
     /// The process's name within its consumer groups.
@@ -332,6 +345,11 @@ impl std::fmt::Debug for SiteSection {
 pub struct SiteSettings(pub serde_json::Map<String, serde_json::Value>);
 
 impl SiteSection {
+    /// The settings as the control record that tells tasks of them says it.
+    pub fn settings_body(&self) -> String {
+        serde_json::Value::Object(self.settings.0.clone()).to_string()
+    }
+
     /// The shop of the demo. Its key is public: the default configuration listens on this machine only.
     fn demo() -> Self {
         Self {

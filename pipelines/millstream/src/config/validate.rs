@@ -174,7 +174,7 @@ fn bad_rates(config: &Config) -> Option<(usize, String)> {
 /// The settings as tasks will read them from the log: what they would refuse there is refused here.
 fn bad_settings(config: &Config) -> Option<(usize, String)> {
     config.sites.iter().enumerate().find_map(|(at, site)| {
-        let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
+        let body = site.settings_body();
         let refused = millstream_operators::site::Sites::default().apply(&site.name, 1, 0, &body).err()?;
         Some((at, format!("settings of site `{}`: {refused}", site.name)))
     })

@@ -63,7 +63,7 @@ pub enum Reason {
     TooManySources,
     /// `too_many_refunds`: Another refund of an order that has as many as are kept.
     TooManyRefunds,
-    /// `namespace_closed`: The namespace was handed over to another one, which has the event. Answered to requests, too: send to the new one.
+    /// `namespace_closed`: The namespace was handed over to another one. Answered to requests, too: send again, to the new one.
     NamespaceClosed,
     /// `mapping_rule`: A row that a rule of the import's mapping rejects.
     MappingRule,
@@ -252,7 +252,7 @@ impl Reason {
             Self::UnknownUpstream => "A watermark whose upstream, or number of upstreams, contradicts those before it.",
             Self::TooManySources => "Another source of a person all of whose sources wait for their hand-over.",
             Self::TooManyRefunds => "Another refund of an order that has as many as are kept.",
-            Self::NamespaceClosed => "The namespace was handed over to another one, which has the event. Answered to requests, too: send to the new one.",
+            Self::NamespaceClosed => "The namespace was handed over to another one. Answered to requests, too: send again, to the new one.",
             Self::MappingRule => "A row that a rule of the import's mapping rejects.",
             Self::UnreadableRow => "A row that its file format cannot read, or a value that its column's type cannot.",
             Self::Unauthenticated => "No write key, or one that names no site.",

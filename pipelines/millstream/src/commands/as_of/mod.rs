@@ -54,7 +54,7 @@ impl Sites {
         };
         let mut by_name = BTreeMap::new();
         for site in &config.sites {
-            let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
+            let body = site.settings_body();
             let parsed = SiteConfig::parse(&site.name, &body).map_err(|error| Failure::new(error.to_string()))?;
             by_name.insert(site.name.clone(), rules(&parsed));
         }

@@ -5,7 +5,6 @@ mod print;
 use std::io::{Write, stdout};
 
 use millstream_dead_letters::{Filter, Place, Plan, find, list, plan, replay};
-use millstream_operators::site::Sites;
 use millstream_runtime::{Clock, SystemClock};
 
 use crate::app::refuse_if_closed;
@@ -58,7 +57,7 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
                     "say which letters: --reason, --id, --site or --stage, and --hours besides where only the latest are meant; `millstream dlq list` shows them",
                 ));
             }
-            let sites = sites(config)?;
+            let sites = config.site_settings()?;
             let horizon_ms = |site: &str| sites.get(site).horizon_ms;
             let plan = plan(place, &filter, now_ms, &horizon_ms, *limit)?;
             print::refused(&plan.refused, &mut out)?;
@@ -95,14 +94,4 @@ fn filter(which: &LetterFilter, now_ms: i64) -> Filter {
         id: which.id.clone(),
         since_ms: which.hours.map(|hours| now_ms - i64::from(hours) * HOUR_MS),
     }
-}
-
-/// The sites' settings as configured: the stages have them from the log, which is told the same.
-fn sites(config: &Config) -> Result<Sites, Failure> {
-    let mut sites = Sites::default();
-    for site in &config.sites {
-        let body = serde_json::Value::Object(site.settings.0.clone()).to_string();
-        sites.apply(&site.name, 1, 0, &body)?;
-    }
-    Ok(sites)
 }

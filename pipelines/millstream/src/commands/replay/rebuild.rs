@@ -1,10 +1,8 @@
 //! `millstream replay rebuild`: the whole topology once more over the collected events, in a namespace of its own.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use millstream_replay::copy::{Copier, Stopped};
-use prometheus::Registry;
 
 use crate::app::App;
 use crate::config::Config;
@@ -23,39 +21,58 @@ const OWNED_WITHIN: Duration = Duration::from_secs(120);
 /// # Errors
 /// Where something cannot be read or written, or the current views differ.
 pub fn rebuild(app: &App, into: &str) -> Result<(), Failure> {
-    let mut rebuilding = Rebuilding::start(app, into)?;
+    let copier = copier(app, into)?;
+    if copier.is_succeeded() {
+        return Err(Failure::new(format!("namespace {into:?} has taken over from this one: it is no copy any more")));
+    }
+    let mut rebuilding = Rebuilding::start(app, into, copier)?;
     let followed = rebuilding.follow();
     rebuilding.stop()?;
     followed?;
     super::compare::compare_with(app, into)
 }
 
+/// Where the copy in a namespace stands, whose topics are made where they are missing.
+///
+/// # Errors
+/// Where the namespace was used by itself, or the log refuses.
+pub fn copier<'a>(app: &'a App, into: &str) -> Result<Copier<'a>, Failure> {
+    if into == app.config.namespace {
+        return Err(Failure::new(format!("{into:?} is the namespace that is replayed; give another one")));
+    }
+    app.transport.ensure_topics(&topology::all(&target(app, into)))?;
+    Ok(Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?)
+}
+
+/// The other namespace, in which no time passes but what is copied.
+fn target(app: &App, into: &str) -> Config {
+    Config { namespace: into.to_owned(), live: false, ..app.config.clone() }
+}
+
+/// Where there was nothing more to copy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// At what was the end of the log.
+    Now,
+    /// At the record that hands the namespace over.
+    Closing,
+}
+
 /// A namespace that another one's input is copied into, with its stages at work.
 pub struct Rebuilding<'a> {
-    copier: Copier<'a>,
+    /// Where the copy stands.
+    pub copier: Copier<'a>,
     running: Services,
     into: String,
 }
 
 impl<'a> Rebuilding<'a> {
-    /// Goes on where an earlier rebuild into the same namespace has ended, or begins.
+    /// Starts the stages of the other namespace.
     ///
     /// # Errors
-    /// Where the namespace is used by itself, or the log refuses.
-    pub fn start(app: &'a App, into: &str) -> Result<Self, Failure> {
-        if into == app.config.namespace {
-            return Err(Failure::new(format!("{into:?} is the namespace that is replayed; give another one")));
-        }
-        let target = Config { namespace: into.to_owned(), live: false, ..app.config.clone() };
-        app.transport.ensure_topics(&topology::all(&target))?;
-        let rebuilt = App {
-            config: target,
-            transport: Arc::clone(&app.transport),
-            ids: app.ids.clone(),
-            clock: Arc::clone(&app.clock),
-            metrics: Registry::new(),
-        };
-        let copier = Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?;
+    /// Where another process runs them, or the log refuses.
+    pub fn start(app: &App, into: &str, copier: Copier<'a>) -> Result<Self, Failure> {
+        let rebuilt = app.in_namespace(target(app, into));
         let mut running = Services::new();
         rebuilt.start_ingest(&mut running)?;
         rebuilt.start_profile(&mut running)?;
@@ -73,47 +90,43 @@ impl<'a> Rebuilding<'a> {
     /// Copies and processes what there is to copy.
     ///
     /// # Errors
-    /// Where the log fails.
-    pub fn follow(&mut self) -> Result<Stopped, Failure> {
+    /// Where a stage or the log fails.
+    pub fn follow(&mut self) -> Result<End, Failure> {
         let mut progress = Progress::new("rebuild", 0);
         loop {
             let stopped = self.copier.copy_segment()?;
-            self.process(&mut progress);
-            let Stopped::AtControl(number) = stopped else {
-                let copied = self.copier.copied();
-                progress.done(&format!("{copied} records of input processed anew in namespace {:?}", self.into));
-                return Ok(stopped);
+            // What comes behind a control record must find everything before it processed.
+            self.process(&mut progress)?;
+            let end = match stopped {
+                Stopped::AtControl(number) => {
+                    self.copier.copy_control(number)?;
+                    continue;
+                }
+                Stopped::AtEnd => End::Now,
+                Stopped::AtClosing => End::Closing,
             };
-            self.copier.copy_control(number)?;
-            if self.running.failed() {
-                return Ok(stopped);
-            }
+            let copied = self.copier.copied();
+            progress.done(&format!("{copied} records of input processed anew in namespace {:?}", self.into));
+            return Ok(end);
         }
     }
 
-    /// Takes note that the namespace is handed over now.
+    /// Has the stages process everything that was copied.
     ///
     /// # Errors
-    /// Where the log fails.
-    pub fn notice_closing(&mut self) -> Result<(), Failure> {
-        Ok(self.copier.notice_closing()?)
-    }
-
-    /// Copies and processes what collectors wrote after they should have stopped. Returns how many events that were.
-    ///
-    /// # Errors
-    /// Where the log fails.
-    pub fn take_stragglers(&mut self) -> Result<u64, Failure> {
-        let stragglers = self.copier.copy_stragglers()?;
-        self.process(&mut Progress::new("stragglers", stragglers));
-        Ok(stragglers)
-    }
-
-    fn process(&self, progress: &mut Progress) {
+    /// Where one of them fails.
+    pub fn process(&self, progress: &mut Progress) -> Result<(), Failure> {
         let copied = self.copier.copied();
         for stage in STAGES {
             self.running.drain_stage(stage, |stage| progress.at(stage.processed(), copied, stage.name));
+            if self.running.failed() {
+                return Err(Failure::new(format!(
+                    "{stage} of namespace {:?} has failed; its error is above",
+                    self.into
+                )));
+            }
         }
+        Ok(())
     }
 
     /// Ends the stages, with their snapshots.
