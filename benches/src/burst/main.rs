@@ -124,7 +124,7 @@ fn main() {
         for outage in outages {
             outage.join().expect("the outage ends well");
         }
-        let drained = warehouse.wait_for(system.database(), acknowledged.len(), options.drain_seconds);
+        let drained = warehouse.wait_for(&system, &acknowledged, options.drain_seconds);
         over.store(true, Ordering::Release);
         (acknowledged, sampling.join().expect("samples are taken"), drained)
     });

@@ -12,6 +12,8 @@ use crate::{second, sleep_until};
 /// Seconds between two lines of the table.
 const LINE_EVERY: usize = 5;
 
+const LAG: &str = "millstream_deliver_lag_records";
+
 /// One second.
 pub struct Sample {
     second: u64,
@@ -39,13 +41,18 @@ pub fn take(system: &System, counts: &Counts, phases: &Phases, started: Instant,
             acknowledged: counts.acknowledged(),
             refused: counts.of(429) + counts.of(503) + counts.of(0),
             resident_bytes: system.resident_bytes(),
-            lag: sum("millstream_deliver_lag_records"),
+            lag: sum(LAG),
             sink_up: sum("millstream_deliver_sink_up"),
             buffered_bytes: sum("millstream_deliver_buffered_bytes"),
         });
         sleep_until(started + Duration::from_secs(second + 1));
     }
     samples
+}
+
+/// Offsets that are in the log and not in the warehouse, as the process says.
+pub fn lag(system: &System) -> Option<u64> {
+    sum_of(&metrics(system)?, LAG)
 }
 
 fn metrics(system: &System) -> Option<String> {

@@ -16,6 +16,7 @@ use millstream_serve::{ServeConfig, SiteTokens};
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, load};
+pub use validate::bad_namespace;
 
 /// Which log carries everything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]

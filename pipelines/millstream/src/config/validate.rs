@@ -88,10 +88,16 @@ fn not_one_of(value: &str, choices: &[&str]) -> Option<String> {
     (!choices.contains(&value)).then(|| format!("`{value}` is not one of {}", choices.join(", ")))
 }
 
-fn bad_namespace(namespace: &str) -> Option<String> {
+/// What is wrong with a namespace's prefix, in words.
+pub fn bad_namespace(namespace: &str) -> Option<String> {
     let fine =
         namespace.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')) && namespace.len() <= 64;
-    (!fine).then(|| format!("`{namespace}` may hold letters, digits, `.`, `_` and `-` only, at most 64"))
+    if !fine {
+        return Some(format!("`{namespace}` may hold letters, digits, `.`, `_` and `-` only, at most 64"));
+    }
+    // `rebuilt` for `rebuilt.` would be another namespace, silently empty.
+    let is_separate = namespace.is_empty() || namespace.ends_with(['.', '_', '-']);
+    (!is_separate).then(|| format!("`{namespace}` precedes every topic's name: end it with a dot, `{namespace}.`"))
 }
 
 fn unknown_purpose(purposes: &[String]) -> Option<String> {

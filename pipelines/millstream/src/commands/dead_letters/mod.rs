@@ -61,6 +61,9 @@ pub fn run(config: &Config, command: &DeadLettersCommand) -> Result<(), Failure>
             let horizon_ms = |site: &str| sites.get(site).horizon_ms;
             let plan = plan(place, &filter, now_ms, &horizon_ms, *limit)?;
             print::refused(&plan.refused, &mut out)?;
+            if plan.events() == 0 && plan.refused.is_empty() {
+                return Err(Failure::new("no dead letter passes the filter; `millstream dlq list` shows them"));
+            }
             if *dry_run {
                 writeln!(out, "{} events would be appended again", plan.events())?;
             } else {

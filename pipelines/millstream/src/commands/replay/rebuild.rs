@@ -5,7 +5,7 @@ use std::time::Duration;
 use millstream_replay::copy::{Copier, Stopped};
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, bad_namespace};
 use crate::error::Failure;
 use crate::progress::Progress;
 use crate::services::Services;
@@ -39,6 +39,9 @@ pub fn rebuild(app: &App, into: &str) -> Result<(), Failure> {
 pub fn copier<'a>(app: &'a App, into: &str) -> Result<Copier<'a>, Failure> {
     if into == app.config.namespace {
         return Err(Failure::new(format!("{into:?} is the namespace that is replayed; give another one")));
+    }
+    if let Some(why) = bad_namespace(into) {
+        return Err(Failure::new(why));
     }
     app.transport.ensure_topics(&topology::all(&target(app, into)))?;
     Ok(Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?)
