@@ -259,7 +259,7 @@ impl Sink for Recorder {
 }
 
 pub fn context(offset: u64, watermark_ms: i64, event_time_ms: i64, source_event: &str) -> Context<'_> {
-    Context { offset, watermark_ms, event_time_ms, source_event }
+    Context { offset, watermark_ms, settled_ms: watermark_ms, event_time_ms, source_event }
 }
 
 /// A scorer whose answer differs wherever any feature differs, so that a score made of the wrong history shows.

@@ -34,9 +34,9 @@ impl Folded<'_> {
     }
 }
 
-/// Folds what nothing can revise any more.
-pub fn fold(buyer: &mut Buyer, watermark_ms: i64, mut fold_into: impl FnMut(&mut Past, Folded<'_>)) {
-    while buyer.due_ms().is_some_and(|due_ms| due_ms < watermark_ms) {
+/// Folds what nothing can revise any more, by what is settled.
+pub fn fold(buyer: &mut Buyer, settled_ms: i64, mut fold_into: impl FnMut(&mut Past, Folded<'_>)) {
+    while buyer.due_ms().is_some_and(|due_ms| due_ms < settled_ms) {
         buyer.fold_oldest(&mut fold_into);
     }
 }
@@ -65,7 +65,7 @@ pub(super) fn make_room(
 }
 
 impl Buyer {
-    /// When there is something to fold, milliseconds UTC: the watermark must have passed it.
+    /// When there is something to fold, milliseconds UTC: what is settled must have passed it.
     pub fn due_ms(&self) -> Option<i64> {
         self.oldest().map(|oldest| oldest.place().time_ms.saturating_add(BUYER_RETENTION_MS))
     }

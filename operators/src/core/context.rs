@@ -6,6 +6,7 @@ use millstream_schemas::{
     Refund, RefundLine, RefundMatch, Session, revision,
 };
 
+use super::limits::FEEDBACK_SLACK_MS;
 use super::watermark::UNKNOWN_MS;
 
 /// The input record that causes a change.
@@ -15,6 +16,11 @@ pub struct Context<'a> {
     pub offset: u64,
     /// The task's watermark, milliseconds UTC.
     pub watermark_ms: i64,
+    /// The time up to which all has come that other partitions send because of what they were sent, more or less: what they tell is
+    /// older than this by less than [`FEEDBACK_SLACK_MS`](super::limits::FEEDBACK_SLACK_MS), in event time of what it follows from. It
+    /// is the watermark, unless history waits in the log: then it is behind. What their telling revises is not given up before.
+    /// Milliseconds UTC.
+    pub settled_ms: i64,
     /// The event time it speaks of: the event's, or a timer's due time.
     pub event_time_ms: i64,
     /// Id of the event; empty for a timer.
@@ -27,6 +33,13 @@ impl Context<'_> {
     pub fn revision(&self, hand_overs: u16) -> i64 {
         let offset = i64::try_from(self.offset).unwrap_or(revision::MAX_OFFSET).min(revision::MAX_OFFSET);
         revision::compose(hand_overs.min(revision::MAX_HAND_OVERS), offset).unwrap_or(i64::MAX)
+    }
+
+    /// When to look again for what is given up when [`settled_ms`](Self::settled_ms) has passed `due_ms`: timers go by the watermark,
+    /// and where it is ahead, a look at each of its steps would be in vain.
+    pub fn when_settled(&self, due_ms: i64) -> i64 {
+        let is_in_vain = (self.settled_ms..self.watermark_ms).contains(&due_ms);
+        if is_in_vain { self.watermark_ms.saturating_add(FEEDBACK_SLACK_MS) } else { due_ms }
     }
 
     /// The watermark as records carry it: the epoch (0) until it is known.

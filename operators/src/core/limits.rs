@@ -34,10 +34,12 @@ pub const TEXT_BYTES: usize = 256;
 /// Timers that one announced watermark fires; of more, the rest fires with the announcements that follow, in the same order. A
 /// watermark that leaps days ahead would else close everybody's session in one transaction.
 pub const TIMERS_PER_RECORD: usize = 10_000;
-/// How long an order or refund can be revised, by watermark.
+/// How long an order or refund can be revised, by what is settled.
 pub const ORDER_RETENTION_MS: i64 = 400 * 86_400_000;
-/// How long a person's orders and refunds are kept singly, by watermark: as long as they can be revised and 30 days more, because
-/// another partition tells of them and its watermark may lag behind.
+/// How far time may run ahead of what partitions send to each other.
+pub const FEEDBACK_SLACK_MS: i64 = 20 * 86_400_000;
+/// How long a person's orders and refunds are kept singly: as long as they can be revised and 30 days more, because another partition
+/// tells of them, and what it tells may be that slack late, and the horizon.
 pub const BUYER_RETENTION_MS: i64 = ORDER_RETENTION_MS + 30 * 86_400_000;
 /// Orders of one person kept singly. The oldest make room: they are folded into a summary and stay as they are then, in every figure
 /// that counts them, but refunds and revisions no longer reach them.

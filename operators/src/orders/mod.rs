@@ -12,7 +12,7 @@
 //! [`buyer`](crate::buyer) keeps it; offline touches that name the order are told to whoever it belongs to. A refund without order id is `unmatched` here; which of the person's orders it takes back is
 //! decided there.
 //!
-//! An order can be revised for 400 days after its purchase, by the watermark; then its state goes and its rows stay. The revision's
+//! An order can be revised for 400 days after its purchase, by what is settled; then its state goes and its rows stay. The revision's
 //! high bits are 0: an order never changes its partition. Needs the purpose *necessary*.
 //!
 //! State: [`state`]. Entries: [`on_entry`]. Timers: [`on_timer`]. Whose an order is: [`combine`]. Records: [`outputs`]. Snapshots:

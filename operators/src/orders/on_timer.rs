@@ -5,11 +5,12 @@ use millstream_schemas::Id;
 use super::state::Orders;
 
 impl Orders {
-    /// Frees orders whose retention ended before `watermark_ms`.
-    pub fn on_watermark(&mut self, watermark_ms: i64) {
-        while let Some((due_ms, id)) = self.timers.pop_before(watermark_ms) {
+    /// Frees orders whose retention ended before `settled_ms` ([`Context::settled_ms`](crate::core::Context::settled_ms)): a change of
+    /// owner may still be on its way through other partitions.
+    pub fn on_settled(&mut self, settled_ms: i64) {
+        while let Some((due_ms, id)) = self.timers.pop_before(settled_ms) {
             let Some(order) = self.entries.get(id).filter(|order| order.armed_ms == due_ms) else { continue };
-            if order.due_ms() < watermark_ms {
+            if order.due_ms() < settled_ms {
                 self.entries.remove(id);
             } else {
                 self.set_timer(id);

@@ -6,14 +6,15 @@ use super::codec::{STATE_BYTES_MAX, VERSION, decode, encode};
 use super::{Source, on_event};
 use crate::core::{EventKind, StateError};
 use crate::sessions::{Changes, Rules};
-use crate::testing::{MINUTE_MS, SOURCE, Told, events};
+use crate::testing::{MINUTE_MS, SOURCE, Told, context, events};
 
 fn source_of(told: &[Told], rules: &Rules) -> Source {
     let mut source = Source::new(SOURCE);
     for told in told {
         let event = told.event();
         let kind = EventKind::of(event.event_type);
-        on_event::apply(&mut source, SOURCE, &event, kind, rules, i64::MIN, &mut Changes::default());
+        let cx = context(1, i64::MIN, event.event_time, event.event_id);
+        on_event::apply(&mut source, SOURCE, &event, kind, rules, &cx, &mut Changes::default());
     }
     source
 }

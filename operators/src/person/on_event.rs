@@ -82,7 +82,7 @@ impl People {
             return;
         }
         let mut changes = Changes::default();
-        let due_ms = apply(source, source_id, event, kind, &rules, cx.watermark_ms, &mut changes);
+        let due_ms = apply(source, source_id, event, kind, &rules, cx, &mut changes);
         let has_changed = finish(person_id, person, source_id, &rules, &changes, env, cx, sink) || makes_room;
         if let Some(before) = touches {
             person.emit_touch_changes(person_id, &before, site, cx, sink);
@@ -138,22 +138,22 @@ pub(super) fn apply(
     event: &Event<'_>,
     kind: EventKind,
     rules: &Rules,
-    watermark_ms: i64,
+    cx: &Context<'_>,
     changes: &mut Changes,
 ) -> i64 {
     let mut due_ms = UNARMED;
     if sessions::reaches(event, kind) {
         let order = EventOrder::new(event.event_time, event.sequence, event.event_id);
         let seen = Seen { event, order, kind, source: source_id };
-        due_ms = sessions::on_event(&mut source.sessions, &seen, rules, watermark_ms, changes).unwrap_or(UNARMED);
+        due_ms = sessions::on_event(&mut source.sessions, &seen, rules, cx.watermark_ms, changes).unwrap_or(UNARMED);
     }
     if let Some(touch) = Touch::of_event(event, kind) {
         source.touches.add(&touch);
-        due_ms = due_ms.min(end_of_day(event.event_time.max(watermark_ms)));
+        due_ms = due_ms.min(end_of_day(event.event_time.max(cx.watermark_ms)));
     }
     if let Some(purchase) = purchase(event, kind) {
         source.add_purchase(purchase);
-        due_ms = due_ms.min(source.purchases_due_ms().unwrap_or(UNARMED));
+        due_ms = due_ms.min(source.purchases_due_ms().map_or(UNARMED, |due_ms| cx.when_settled(due_ms)));
     }
     due_ms
 }

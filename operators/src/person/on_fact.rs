@@ -31,7 +31,7 @@ impl People {
         let has_changed = !changed.is_empty() || tiers != trade.tiers();
         // After the orders: what an order takes with it when it goes is no change of its touches.
         trade.named.tell(fact);
-        let due_ms = trade.due_ms(site, cx.watermark_ms);
+        let due_ms = trade.due_ms(site, cx);
         if trade.is_empty() {
             *shared = None;
         }

@@ -155,7 +155,7 @@ impl People {
                     person.identify(event.person_user_id);
                     let Some(source) = person.source_mut(source_id) else { continue };
                     let kind = EventKind::of(event.event_type);
-                    apply(source, source_id, &event, kind, rules, cx.watermark_ms, &mut changes);
+                    apply(source, source_id, &event, kind, rules, cx, &mut changes);
                 }
                 HeldKind::SourceMoved => {
                     let Ok(moved) = SourceMoved::decode(&held.body) else { continue };
@@ -195,8 +195,7 @@ impl People {
             return;
         }
         let (rules, ordered_at_ms) = (SourceRules::of(site), person.ordered_at_ms());
-        let due_ms =
-            find(person, source_id).map_or(UNARMED, |source| source.due_ms(&rules, cx.watermark_ms, &ordered_at_ms));
+        let due_ms = find(person, source_id).map_or(UNARMED, |source| source.due_ms(&rules, cx, &ordered_at_ms));
         arm(&mut self.timers, person_id.0, person, due_ms);
     }
 }

@@ -39,7 +39,8 @@ impl People {
         let rules = SourceRules::of(site);
         let (mut due_ms, mut has_changed) = (UNARMED, false);
         if let Some(shared) = &mut person.trade
-            && shared.due_ms(site, UNKNOWN_MS) < cx.watermark_ms
+            && shared.due_ms(site, &Context { watermark_ms: UNKNOWN_MS, settled_ms: UNKNOWN_MS, ..*cx })
+                < cx.watermark_ms
         {
             let whose = Whose { site: &person.site, person: Id(id), user_id: person.user_id.as_deref() };
             let trade = Arc::make_mut(shared);
@@ -48,7 +49,7 @@ impl People {
             has_changed = tiers != trade.tiers();
         }
         // First, because touches are kept for them.
-        person.sources.iter_mut().for_each(|source| source.free_purchases(cx.watermark_ms));
+        person.sources.iter_mut().for_each(|source| source.free_purchases(cx.settled_ms));
         let ordered_at_ms = person.ordered_at_ms();
         // Only where touches may have to make room can freeing a session change a credit.
         let before = (!ordered_at_ms.is_empty() && person.sources.iter().any(|source| source.touches.is_full()))
@@ -74,7 +75,7 @@ impl People {
                 source.sessions = sessions;
                 source.fold(&freed);
                 source.free(&rules, cx.watermark_ms, &ordered_at_ms);
-                due_ms = due_ms.min(source.due_ms(&rules, cx.watermark_ms, &ordered_at_ms));
+                due_ms = due_ms.min(source.due_ms(&rules, cx, &ordered_at_ms));
             }
         }
         person.sources.retain(|source| !source.is_empty());
@@ -86,7 +87,7 @@ impl People {
             profiles::emit(Id(id), person, site, true, cx, sink);
         }
         if let Some(trade) = &person.trade {
-            due_ms = due_ms.min(trade.due_ms(site, cx.watermark_ms));
+            due_ms = due_ms.min(trade.due_ms(site, cx));
             if trade.is_empty() {
                 person.trade = None;
             }

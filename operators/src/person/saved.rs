@@ -69,6 +69,7 @@ mod tests {
             let cx = Context {
                 offset: 1,
                 watermark_ms: i64::MIN,
+                settled_ms: i64::MIN,
                 event_time_ms: event.event_time,
                 source_event: event.event_id,
             };

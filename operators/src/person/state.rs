@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::trade::Trade;
 use crate::attribution::{self, Touches};
+use crate::core::Context;
 use crate::core::limits::{ORDER_RETENTION_MS, PURCHASES_PER_SOURCE, SOURCES_PER_PERSON, VISITS_RETENTION_MS};
 use crate::sessions::{self, Rules, Session, SourceSessions};
 use crate::site::SiteConfig;
@@ -134,10 +135,11 @@ impl Source {
     }
 
     /// When something of it is due. `ordered_at_ms` are the times of the person's orders.
-    pub fn due_ms(&self, rules: &SourceRules, watermark_ms: i64, ordered_at_ms: &[i64]) -> i64 {
+    pub fn due_ms(&self, rules: &SourceRules, cx: &Context<'_>, ordered_at_ms: &[i64]) -> i64 {
         let sessions = sessions::next_due_ms(&self.sessions, &rules.sessions).unwrap_or_else(|| self.forgotten_ms());
-        let touches = self.touches.due_ms(&rules.attribution, watermark_ms, ordered_at_ms).map(end_of_day);
-        sessions.min(self.purchases_due_ms().unwrap_or(UNARMED)).min(touches.unwrap_or(UNARMED))
+        let touches = self.touches.due_ms(&rules.attribution, cx.watermark_ms, ordered_at_ms).map(end_of_day);
+        let purchases = self.purchases_due_ms().map(|due_ms| cx.when_settled(due_ms));
+        sessions.min(purchases.unwrap_or(UNARMED)).min(touches.unwrap_or(UNARMED))
     }
 
     /// When it is forgotten, unless it is seen again.
@@ -178,13 +180,13 @@ impl Source {
     }
 
     /// Gives up purchases that nothing can revise any more.
-    pub(super) fn free_purchases(&mut self, watermark_ms: i64) {
-        if self.purchases_due_ms().is_none_or(|due| due >= watermark_ms) {
+    pub(super) fn free_purchases(&mut self, settled_ms: i64) {
+        if self.purchases_due_ms().is_none_or(|due| due >= settled_ms) {
             return;
         }
         let Some(list) = &mut self.purchases else { return };
         let list = Arc::make_mut(list);
-        list.retain(|purchase| purchase.event_time_ms.saturating_add(ORDER_RETENTION_MS) >= watermark_ms);
+        list.retain(|purchase| purchase.event_time_ms.saturating_add(ORDER_RETENTION_MS) >= settled_ms);
         if list.is_empty() {
             self.purchases = None;
         }

@@ -111,14 +111,17 @@ impl Trade {
     }
 
     /// When something of it is due.
-    pub(super) fn due_ms(&self, site: &SiteConfig, watermark_ms: i64) -> i64 {
+    pub(super) fn due_ms(&self, site: &SiteConfig, cx: &Context<'_>) -> i64 {
         let rules = Rules::of(site);
+        let when_settled = |due_ms| cx.when_settled(due_ms);
         let due_ms = [
             churn::next_due_ms(self.churn.as_ref(), &rules.churn),
             clv::next_due_ms(self.clv.as_ref(), &rules.clv),
-            self.buyer.due_ms(),
-            self.named.due_ms(&attribution::Rules::of(site), watermark_ms, &ordered_at_ms(&self.buyer.orders)),
-            self.forgotten_ms(),
+            self.buyer.due_ms().map(when_settled),
+            self.named
+                .due_ms(&attribution::Rules::of(site), cx.settled_ms, &ordered_at_ms(&self.buyer.orders))
+                .map(when_settled),
+            self.forgotten_ms().map(when_settled),
         ];
         due_ms.into_iter().flatten().min().unwrap_or(UNARMED)
     }
@@ -130,16 +133,17 @@ impl Trade {
         Some(end_of_day(until.time_ms.saturating_add(CUSTOMER_RETENTION_MS)))
     }
 
-    /// Tells what was due before the watermark, then gives up what nothing can revise any more.
+    /// Tells what was due before the watermark, then gives up what nothing can revise any more: by what is settled, for orders and
+    /// touches that name them are told of by other partitions.
     pub(super) fn on_timer(&mut self, whose: Whose<'_>, site: &SiteConfig, cx: &Context<'_>, sink: &mut impl Sink) {
         let rules = Rules::of(site);
         let customer = whose.customer();
         churn::on_timer(&self.buyer, &mut self.churn, &customer, &rules.churn, cx, sink);
         clv::on_timer(&self.buyer, &mut self.clv, &customer, &rules.clv, cx, sink);
-        buyer::fold(&mut self.buyer, cx.watermark_ms, |past, folded| fold_into(past, folded, rules.days()));
+        buyer::fold(&mut self.buyer, cx.settled_ms, |past, folded| fold_into(past, folded, rules.days()));
         let ordered_at_ms = ordered_at_ms(&self.buyer.orders);
-        self.named.free(&attribution::Rules::of(site), cx.watermark_ms, &ordered_at_ms);
-        if self.forgotten_ms().is_some_and(|due_ms| due_ms < cx.watermark_ms) {
+        self.named.free(&attribution::Rules::of(site), cx.settled_ms, &ordered_at_ms);
+        if self.forgotten_ms().is_some_and(|due_ms| due_ms < cx.settled_ms) {
             self.buyer.past = Past::default();
         }
     }

@@ -42,6 +42,20 @@ struct Lease {
     looked_at: Duration,
 }
 
+impl Lease {
+    fn stands_at(&self, now: Duration) -> Result<(), Refused> {
+        if let Some(name) = &self.successor {
+            let why = format!("this namespace was handed over to {name:?}; send again, to a collector of that one");
+            return Err(Refused::new(Reason::NamespaceClosed, why));
+        }
+        if now.saturating_sub(self.looked_at) > LEASE {
+            let why = "control records could not be read for a while; send again with the same ids";
+            return Err(Refused::new(Reason::Unavailable, why));
+        }
+        Ok(())
+    }
+}
+
 /// How long a look for a hand-over stands for. Who acknowledges an event with an older one may have slept through a hand-over, and with
 /// it the moment until which late events are looked for: a hand-over waits longer than this.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -131,16 +145,23 @@ impl Collector {
 
     /// Refuses where another namespace has taken over, or may have.
     pub(crate) fn closed(&self) -> Result<(), Refused> {
-        let lease = self.lease.lock();
-        let Some(Lease { successor, looked_at }) = lease.as_ref() else { return Ok(()) };
-        if let Some(name) = successor {
-            let why = format!("this namespace was handed over to {name:?}; send again, to a collector of that one");
-            return Err(Refused::new(Reason::NamespaceClosed, why));
-        }
-        if self.monotonic().saturating_sub(*looked_at) > LEASE {
-            let why = "control records could not be read for a while; send again with the same ids";
-            return Err(Refused::new(Reason::Unavailable, why));
-        }
-        Ok(())
+        self.lease.lock().as_ref().map_or(Ok(()), |lease| lease.stands_at(self.monotonic()))
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_stands_for_so_long_and_no_longer() {
+        let looked_at = Duration::from_secs(60);
+        let lease = Lease { successor: None, looked_at };
+        assert_eq!(lease.stands_at(looked_at + LEASE), Ok(()));
+        let refused = lease.stands_at(looked_at + LEASE + Duration::from_millis(1)).unwrap_err();
+        assert_eq!(refused.reason, Reason::Unavailable);
+        let closed = Lease { successor: Some("rebuilt.".to_owned()), looked_at };
+        assert_eq!(closed.stands_at(looked_at).unwrap_err().reason, Reason::NamespaceClosed);
     }
 }

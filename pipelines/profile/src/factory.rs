@@ -35,7 +35,7 @@ pub const OUT_ENGAGEMENT: u16 = 10;
 pub const OUT_PROFILES: u16 = 11;
 /// Index of `profiles.latest` among the outputs.
 pub const OUT_PROFILES_LATEST: u16 = 12;
-/// Index of `events` among the outputs: hand-overs, changes of owner and facts about orders.
+/// Index of `events` among the outputs: hand-overs, changes of owner, facts about orders, and how far all that is.
 pub const OUT_EVENTS: u16 = 13;
 /// Index of `events.rejected` among the outputs.
 pub const OUT_REJECTED: u16 = 14;
@@ -48,8 +48,8 @@ const STAGE: &str = "profile";
 /// records give other outputs or another state: of an operator, of what is sent to other partitions, of a scorer that is built in, of
 /// the time zone rules. A snapshot's format may change without it, as long as the older one is read.
 ///
-/// 1: the first.
-pub const LOGIC_VERSION: u32 = 1;
+/// 1: the first. 2: partitions announce to each other how far they are with what they send each other.
+pub const LOGIC_VERSION: u32 = 2;
 
 /// Makes profile stages.
 #[derive(Debug, Clone)]

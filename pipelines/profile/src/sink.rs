@@ -5,8 +5,8 @@ use millstream_operators::core::context::Rejection;
 use millstream_operators::orders::route_id;
 use millstream_runtime::Outputs;
 use millstream_schemas::{
-    Attribution, Churn, Clv, Engagement, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine, Profile, Propensity,
-    Refund, RefundLine, RefundMatch, Rejected, Session,
+    Attribution, Churn, Clv, Engagement, FeedbackWatermark, HandOver, Id, Order, OrderEntry, OrderFact, OrderLine,
+    Profile, Propensity, Refund, RefundLine, RefundMatch, Rejected, Session,
 };
 use millstream_transports::{RecordRef, partition_for};
 use smallvec::SmallVec;
@@ -16,6 +16,7 @@ use crate::factory::{
     OUT_ATTRIBUTION, OUT_CHURN, OUT_CLV, OUT_ENGAGEMENT, OUT_EVENTS, OUT_ORDER_LINES, OUT_ORDERS, OUT_PROFILES,
     OUT_PROFILES_LATEST, OUT_PROPENSITY, OUT_REFUND_LINES, OUT_REFUND_MATCHES, OUT_REFUNDS, OUT_REJECTED, OUT_SESSIONS,
 };
+use crate::feedback::Announcement;
 
 /// Where the operators' results go while one input record is processed.
 #[derive(Debug)]
@@ -62,6 +63,25 @@ impl OutputSink<'_, '_> {
         let partition = partition_for(&key, self.config.topics.events.partitions);
         let schema_id = self.config.schema_ids.to_wire(schema);
         self.out.push(OUT_EVENTS, partition, self.record.timestamp_ms, &key, |bytes| write(schema_id, bytes));
+    }
+}
+
+impl OutputSink<'_, '_> {
+    /// Announces in every partition how far this one is with what it sends to others.
+    pub(crate) fn feedback_watermark(&mut self, upstream: u32, due: &Announcement) {
+        let partitions = self.config.topics.events.partitions;
+        let watermark = FeedbackWatermark {
+            upstream: i32::try_from(upstream).unwrap_or(i32::MAX),
+            upstreams: i32::try_from(partitions).unwrap_or(i32::MAX),
+            round: due.round,
+            time: due.time_ms,
+        };
+        let schema_id = self.config.schema_ids.to_wire(FeedbackWatermark::ID);
+        for partition in 0..partitions {
+            self.out.push(OUT_EVENTS, partition, self.record.timestamp_ms, &[], |bytes| {
+                watermark.encode_framed(schema_id, bytes);
+            });
+        }
     }
 }
 

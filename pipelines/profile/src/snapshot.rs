@@ -7,6 +7,7 @@
 //! | 0 | 3 | the shops' settings: each body as it came, and consent policies ([`Sites`]) |
 //! | 0 | 4 | promotions: site → artefact, or the fallback ([`Models`](crate::models::Models)) |
 //! | 0 | 5 | counts of what became of the records |
+//! | 0 | 6 | how far partitions are with what they send each other ([`Feedback`]); not in snapshots of logic version 1 |
 //! | 1 | person | sources with sessions, visits, touches, purchases and held records; orders, churn and value; due times ([`Person`]) |
 //! | 2 | order or refund without order ([`state_id`](millstream_operators::orders::state_id)) | tellings, owners, addressee, due time ([`Order`]) |
 //! | 3 | hash(site) | number of the last control record taken in |
@@ -28,6 +29,7 @@ use millstream_operators::site::Sites;
 use millstream_runtime::{Entries, RestoreError, SnapshotState};
 use millstream_schemas::Id;
 
+use crate::feedback::Feedback;
 use crate::stage::{Fates, ProfileStage};
 
 /// Small state, written whole.
@@ -44,7 +46,10 @@ const BEHIND: u128 = 2;
 const SITES: u128 = 3;
 const MODELS: u128 = 4;
 const FATES: u128 = 5;
-const SMALL_KEYS: [u128; 5] = [GATE, BEHIND, SITES, MODELS, FATES];
+const FEEDBACK: u128 = 6;
+const SMALL_KEYS: [u128; 6] = [GATE, BEHIND, SITES, MODELS, FATES, FEEDBACK];
+/// Those that every snapshot has, however old.
+const ALWAYS: [u128; 5] = [GATE, BEHIND, SITES, MODELS, FATES];
 
 /// Version of the encodings here: of the flag, of a number, of the counts.
 const VERSION: u8 = 1;
@@ -107,6 +112,7 @@ impl ProfileStage {
             BEHIND => write_number(out, i64::from(self.behind)),
             SITES => self.sites.encode(out),
             MODELS => self.models.encode(out),
+            FEEDBACK => self.feedback.encode(out),
             _ => write_fates(out, self.fates),
         }
     }
@@ -124,6 +130,7 @@ impl ProfileStage {
                 self.fates = fates(value)?;
                 self.fates_committed = self.fates;
             }
+            FEEDBACK => self.feedback = Feedback::decode(value)?,
             _ => return Err(StateError::impossible(format!("small state {key}, which this program does not know"))),
         }
         Ok(())
@@ -190,7 +197,7 @@ impl SnapshotState for ProfileStage {
     }
 
     fn restored(&mut self) -> Result<(), RestoreError> {
-        for key in SMALL_KEYS {
+        for key in ALWAYS {
             if !self.small.restored.contains(&key) {
                 let detail = "every snapshot has this entry, and it is missing: a file was lost".to_owned();
                 return Err(RestoreError { section: SMALL, key, detail });

@@ -12,12 +12,14 @@ use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
 use millstream_runtime::{Diversion, FateCount, Outputs, SnapshotState, Stage};
 use millstream_schemas::input::Reason;
 use millstream_schemas::{
-    Control, DecodeError, Event, HandOver, Id, OrderEntry, OrderFact, SourceMoved, Watermark, by_id, frame,
+    Control, DecodeError, Event, FeedbackWatermark, HandOver, Id, OrderEntry, OrderFact, SourceMoved, Watermark, by_id,
+    frame,
 };
 use millstream_transports::{RecordRef, partition_for};
 
 use crate::config::ProfileConfig;
 use crate::factory::OUT_REJECTED;
+use crate::feedback::{Feedback, FeedbackError};
 use crate::models::{MODEL_PROMOTION_KIND, Models, PromotionError};
 use crate::sink::{OutputSink, reject};
 use crate::snapshot::Small;
@@ -32,6 +34,7 @@ pub struct ProfileStage {
     pub(crate) sites: Sites,
     pub(crate) models: Models,
     pub(crate) gate: WatermarkGate,
+    pub(crate) feedback: Feedback,
     /// Whether timers may be due that the last announcement was not let fire, now and as of the last commit.
     pub(crate) behind: bool,
     pub(crate) behind_committed: bool,
@@ -57,6 +60,7 @@ enum Bad {
     Schema(u32),
     Body(DecodeError),
     Watermark(WatermarkError),
+    Feedback(FeedbackError),
     Control(SiteConfigError),
     Promotion(Box<PromotionError>),
 }
@@ -78,6 +82,7 @@ impl ProfileStage {
             orders: Orders::new(),
             sites: Sites::new(),
             gate: WatermarkGate::new(),
+            feedback: Feedback::default(),
             behind: false,
             behind_committed: false,
             fates: Fates::default(),
@@ -109,6 +114,7 @@ impl ProfileStage {
             OrderEntry::ID => self.order_entry(record, body, out),
             OrderFact::ID => self.order_fact(record, body, out),
             Watermark::ID => self.watermark(record, body, out),
+            FeedbackWatermark::ID => self.feedback_watermark(record, body, out),
             SourceMoved::ID => self.source_moved(record, body, out),
             HandOver::ID => self.hand_over(record, body, out),
             Control::ID => self.control(body),
@@ -117,7 +123,9 @@ impl ProfileStage {
     }
 
     fn context<'a>(&self, record: RecordRef<'_>, event_time_ms: i64, source_event: &'a str) -> Context<'a> {
-        Context { offset: record.offset, watermark_ms: self.gate.current_ms(), event_time_ms, source_event }
+        let watermark_ms = self.gate.current_ms();
+        let settled_ms = self.feedback.settled_ms(watermark_ms);
+        Context { offset: record.offset, watermark_ms, settled_ms, event_time_ms, source_event }
     }
 
     fn event(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
@@ -158,9 +166,26 @@ impl ProfileStage {
             let env = Env { sites: &self.sites, scorer: &*self.config.scorer };
             let mut sink = OutputSink { config: &self.config, record, out };
             self.behind = self.people.on_watermark(TIMERS_PER_RECORD, env, &cx, &mut sink);
-            self.orders.on_watermark(now_ms);
         }
+        self.settle(record, out);
         Ok(())
+    }
+
+    fn feedback_watermark(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
+        let watermark = FeedbackWatermark::decode(body)?;
+        let FeedbackWatermark { upstream, upstreams, round, time } = watermark;
+        self.feedback.take(upstream, upstreams, round, time).map_err(Bad::Feedback)?;
+        self.settle(record, out);
+        Ok(())
+    }
+
+    /// After an announcement: announces in turn what is due, and lets time pass for orders.
+    fn settle(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
+        let watermark_ms = self.gate.current_ms();
+        for due in self.feedback.due(watermark_ms) {
+            OutputSink { config: &self.config, record, out }.feedback_watermark(self.partition, &due);
+        }
+        self.orders.on_settled(self.feedback.settled_ms(watermark_ms));
     }
 
     fn source_moved(&mut self, record: RecordRef<'_>, body: &[u8], out: &mut Outputs) -> Result<(), Bad> {
@@ -229,6 +254,7 @@ fn reject_bad(config: &ProfileConfig, record: RecordRef<'_>, bad: &Bad, out: &mu
             None => (Reason::UnknownSchema, None, format!("no schema has id {id}; a newer version may know it")),
         },
         Bad::Watermark(error) => (Reason::UnknownUpstream, Some("upstream"), error.to_string()),
+        Bad::Feedback(error) => (Reason::UnknownUpstream, Some("upstream"), error.to_string()),
         Bad::Control(error) => {
             let (reason, field) = error.reason();
             (reason, field, error.to_string())
@@ -280,6 +306,7 @@ impl Stage for ProfileStage {
         self.sites.commit();
         self.models.commit();
         self.gate.commit();
+        self.feedback.commit();
         self.control_numbers.commit();
         self.behind_committed = self.behind;
         self.fates_committed = self.fates;
@@ -291,6 +318,7 @@ impl Stage for ProfileStage {
         self.sites.undo();
         self.models.undo();
         self.gate.undo();
+        self.feedback.undo();
         self.control_numbers.undo();
         self.behind = self.behind_committed;
         self.fates = self.fates_committed;

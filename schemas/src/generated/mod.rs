@@ -28,6 +28,7 @@ mod profile;
 mod ledger;
 mod ledger_fate;
 mod ledger_output;
+mod feedback_watermark;
 
 pub use collected::Collected;
 pub use tick::Tick;
@@ -57,6 +58,7 @@ pub use profile::Profile;
 pub use ledger::Ledger;
 pub use ledger_fate::LedgerFate;
 pub use ledger_output::LedgerOutput;
+pub use feedback_watermark::FeedbackWatermark;
 
 /// All records, nested ones too, by id.
 pub const RECORDS: &[&crate::record::RecordSchema] = &[
@@ -88,12 +90,13 @@ pub const RECORDS: &[&crate::record::RecordSchema] = &[
     Ledger::RECORD,
     LedgerFate::RECORD,
     LedgerOutput::RECORD,
+    FeedbackWatermark::RECORD,
 ];
 
 /// Calls the macro `$each` with the types of all records that stand alone, separated by commas.
 #[macro_export]
 macro_rules! for_each_record {
     ($each:ident) => {
-        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity, $crate::OrderFact, $crate::RefundMatch, $crate::Attribution, $crate::Churn, $crate::Clv, $crate::Engagement, $crate::Profile, $crate::Ledger);
+        $each!($crate::Collected, $crate::Tick, $crate::Control, $crate::Watermark, $crate::SourceMoved, $crate::HandOver, $crate::OrderEntry, $crate::ImportProgress, $crate::Event, $crate::Rejected, $crate::Identity, $crate::Session, $crate::Order, $crate::OrderLine, $crate::Refund, $crate::RefundLine, $crate::Propensity, $crate::OrderFact, $crate::RefundMatch, $crate::Attribution, $crate::Churn, $crate::Clv, $crate::Engagement, $crate::Profile, $crate::Ledger, $crate::FeedbackWatermark);
     };
 }

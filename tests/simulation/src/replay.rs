@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use millstream_runtime::{Outputs, Stage, StageFactory};
-use millstream_schemas::{HandOver, OrderEntry, OrderFact, frame};
+use millstream_schemas::{FeedbackWatermark, HandOver, OrderEntry, OrderFact, frame};
 
 use crate::committed::Committed;
 
@@ -37,5 +37,6 @@ pub fn is_profiles(value: &[u8]) -> bool {
     let Ok((id, body)) = frame::split(value) else { return false };
     id == HandOver::ID
         || id == OrderFact::ID
+        || id == FeedbackWatermark::ID
         || (id == OrderEntry::ID && OrderEntry::decode(body).is_ok_and(|entry| entry.kind == "owner"))
 }

@@ -25,6 +25,12 @@ use std::path::PathBuf;
 use millstream_tests::binary::checkout;
 use millstream_tests::skip::need;
 
+/// A query and its answer: what was rejected is told whole where there should be none.
+const NOTHING_REJECTED: (&str, &str) = (
+    "select stage, topic, reason, field, detail, count(*) from events_rejected group by stage, topic, reason, field, detail",
+    "",
+);
+
 /// A file or folder of the public data sets; without them `test` is skipped.
 fn data(test: &str, path: &str) -> Option<PathBuf> {
     need(test, "MILLSTREAM_DATA").map(|folder| PathBuf::from(folder).join(path))

@@ -2,12 +2,12 @@
 
 use millstream_tests::binary::Installation;
 
-use crate::{data, mapping};
+use crate::{NOTHING_REJECTED, data, mapping};
 
 const FIGURES: &[(&str, &str)] = &[
     ("select count(*) from events", "17434"),
     ("select count(*) from events_current", "17434"),
-    ("select count(*) from events_rejected", "0"),
+    NOTHING_REJECTED,
     (
         "select event_type, count(*) from events group by event_type order by event_type",
         "add_to_cart|165\nproduct_view|17055\npurchase|214",

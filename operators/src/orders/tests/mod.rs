@@ -214,7 +214,7 @@ proptest! {
         for (at, entry) in entries.iter().enumerate().skip(cut) {
             feed(&mut orders, entry, at as u64 + 1, &sites, &mut lost);
         }
-        orders.on_watermark(i64::MAX);
+        orders.on_settled(i64::MAX);
         orders.undo();
         for (at, entry) in entries.iter().enumerate().skip(cut) {
             feed(&mut orders, entry, at as u64 + 1, &sites, &mut out);
@@ -312,11 +312,11 @@ fn an_order_is_freed_after_its_retention() {
         [(vec![order.clone(), refund.clone()], 5), (vec![refund.clone(), order], 5), (vec![refund], 1_000)]
     {
         let (_, mut orders) = run(&entries);
-        orders.on_watermark(since_ms + ORDER_RETENTION_MS);
+        orders.on_settled(since_ms + ORDER_RETENTION_MS);
         assert_eq!(orders.len(), 1);
-        orders.on_watermark(since_ms + 1 + ORDER_RETENTION_MS);
+        orders.on_settled(since_ms + 1 + ORDER_RETENTION_MS);
         assert!(orders.is_empty());
-        orders.on_watermark(i64::MAX);
+        orders.on_settled(i64::MAX);
     }
 }
 

@@ -62,9 +62,9 @@ fn nobody_is_told_before_the_order_is_somebodys() {
     let nobodys = Entry { source: None, ..purchase("o1", "a", 9, 100, 1) };
     assert!(run(&[touch("o1", "t", 5), nobodys]).0.to_events.is_empty());
     // It waits as long as an order could still be revised.
-    orders.on_watermark(5 + ORDER_RETENTION_MS);
+    orders.on_settled(5 + ORDER_RETENTION_MS);
     assert_eq!(orders.len(), 1);
-    orders.on_watermark(6 + ORDER_RETENTION_MS);
+    orders.on_settled(6 + ORDER_RETENTION_MS);
     assert!(orders.is_empty());
 }
 

@@ -2,6 +2,7 @@
 
 mod convergence;
 mod data;
+mod history;
 mod promotions;
 mod records;
 mod snapshot_fixtures;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use millstream_replay::copy::{Copier, Stopped};
 
-use crate::app::App;
+use crate::app::{App, refuse_if_closed};
 use crate::config::{Config, bad_namespace};
 use crate::error::Failure;
 use crate::progress::Progress;
@@ -44,6 +44,7 @@ pub fn copier<'a>(app: &'a App, into: &str) -> Result<Copier<'a>, Failure> {
         return Err(Failure::new(why));
     }
     app.transport.ensure_topics(&topology::all(&target(app, into)))?;
+    refuse_if_closed(app.transport.as_ref(), &app.ids, into)?;
     Ok(Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?)
 }
 
