@@ -15,7 +15,7 @@ use crate::dedup::Dedup;
 use crate::emit::Emitter;
 use crate::factory::Shared;
 use crate::fates::{Fate, Fates};
-use crate::identity::{Act, Identities, Subject};
+use crate::identity::{Act, Assignment, Identities, Subject};
 use crate::money::Amounts;
 use crate::{missing_id, page};
 
@@ -126,30 +126,40 @@ impl Steps<'_> {
         fill_amounts(&mut event, amounts);
         strip(&mut event, treatment);
 
-        let mut emitter = Emitter { shared: self.shared, record, out };
         let assignment = match (subject, key) {
             (Some(subject), Some(key)) if is_somebodys(input.event_type, treatment) => {
                 Some(self.identities.assign(site, key, subject, act(input.event_type)))
             }
             _ => None,
         };
-        if let Some(assignment) = &assignment {
-            event.source = Some(assignment.source);
-            event.person = Some(assignment.person);
-            event.person_user_id = assignment.user.as_deref();
-            emitter.source_moved(&event, assignment);
-            emitter.identity(&event, assignment);
-            if assignment.refusal.is_some() {
-                self.fates.count(Fate::IdentifyConflict);
-            }
-        } else if subject.is_none() && input.event_type != EventType::Spend {
+        if assignment.as_ref().is_some_and(|assignment| assignment.refusal.is_some()) {
+            self.fates.count(Fate::IdentifyConflict);
+        }
+        if subject.is_none() && input.event_type != EventType::Spend {
             self.fates.count(Fate::NoIdentity);
         }
-        emitter.event(&event);
-        if let Some(kind) = order_kind(input.event_type) {
-            emitter.order_entry(&mut event, kind);
-        }
+        write(&mut Emitter { shared: self.shared, record, out }, &mut event, assignment.as_ref(), input.event_type);
         Ok(Fate::Accepted)
+    }
+}
+
+/// Writes an event, and what goes along with it.
+pub(crate) fn write<'e>(
+    emitter: &mut Emitter<'_, '_>,
+    event: &mut Event<'e>,
+    assignment: Option<&'e Assignment<'_>>,
+    event_type: EventType,
+) {
+    if let Some(assignment) = assignment {
+        event.source = Some(assignment.source);
+        event.person = Some(assignment.person);
+        event.person_user_id = assignment.user.as_deref();
+        emitter.source_moved(event, assignment);
+        emitter.identity(event, assignment);
+    }
+    emitter.event(event);
+    if let Some(kind) = order_kind(event_type) {
+        emitter.order_entry(event, kind);
     }
 }
 
@@ -176,7 +186,7 @@ fn concern(event_type: EventType) -> consent::Subject {
     }
 }
 
-fn act(event_type: EventType) -> Act {
+pub(crate) fn act(event_type: EventType) -> Act {
     match event_type {
         EventType::Identify => Act::Identify,
         EventType::Logout => Act::Logout,

@@ -1,7 +1,7 @@
 //! What a record of `events.collected` is.
 
 use millstream_schemas::input::{InputError, Reason};
-use millstream_schemas::{Collected, Control, SchemaIds, Tick, frame};
+use millstream_schemas::{Collected, Control, Event, SchemaIds, Tick, frame};
 
 use crate::reject::whole;
 
@@ -10,6 +10,8 @@ use crate::reject::whole;
 pub enum Incoming<'a> {
     /// An event as it was received.
     Collected(Collected<'a>),
+    /// An event that was accepted before, and comes back from the warehouse.
+    Restored(Box<Event<'a>>),
     /// Time passes.
     Tick(Tick<'a>),
     /// A change of configuration.
@@ -22,6 +24,7 @@ pub fn decode<'a>(value: &'a [u8], ids: &SchemaIds) -> Result<Incoming<'a>, Inpu
     let id = ids.from_wire(wire_id);
     let incoming = match id {
         Collected::ID => Collected::decode(body).map(Incoming::Collected),
+        Event::ID => Event::decode(body).map(|event| Incoming::Restored(Box::new(event))),
         Tick::ID => Tick::decode(body).map(Incoming::Tick),
         Control::ID => Control::decode(body).map(Incoming::Control),
         _ => {

@@ -12,6 +12,8 @@
 //! 7. [`identity`] decides whose it is; `emit` writes it to its person's partition, with the markers and entries that go along.
 //! 8. [`watermark`] announces how far time has come.
 //!
+//! An event that was accepted before, and comes back from the warehouse after the log has lost it, goes a shorter way (`restore`).
+//!
 //! Every record has one of the [`fates`]: none vanishes. What a snapshot keeps of the stage stands in `snapshot`.
 
 mod accept;
@@ -31,6 +33,7 @@ mod missing_id;
 pub mod money;
 mod page;
 mod reject;
+mod restore;
 mod snapshot;
 pub mod stage;
 pub mod watermark;

@@ -6,7 +6,7 @@ use millstream_operators::site::{SITE_CONFIG_KIND, SiteConfigError, Sites};
 use millstream_runtime::{Diversion, FateCount, Outputs, SnapshotState, Stage};
 use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
 use millstream_schemas::input::{InputError, Reason};
-use millstream_schemas::{Collected, Control};
+use millstream_schemas::{Collected, Control, Event};
 use millstream_transports::RecordRef;
 
 use crate::accept::Steps;
@@ -20,6 +20,7 @@ use crate::factory::Shared;
 use crate::fates::{Fate, Fates};
 use crate::identity::Identities;
 use crate::reject::{reject, whole};
+use crate::restore::restore;
 use crate::snapshot::Draft;
 use crate::watermark::Watermark;
 
@@ -100,6 +101,16 @@ impl IngestStage {
         self.announce(record, false, out);
     }
 
+    fn restored(&mut self, record: RecordRef<'_>, accepted: &Event<'_>, out: &mut Outputs) -> Result<Fate, InputError> {
+        if self.now.closed.is_closed() {
+            return Err(whole(Reason::NamespaceClosed, "this namespace was handed over to another one"));
+        }
+        self.observe(accepted.received_at, accepted.origin != IMPORT);
+        let fate = restore(&self.shared, &mut self.dedup, &mut self.identities, record, accepted, out);
+        self.announce(record, false, out);
+        fate
+    }
+
     fn control(&mut self, control: &Control<'_>) -> Result<Fate, InputError> {
         match control.kind {
             SITE_CONFIG_KIND => {
@@ -148,6 +159,7 @@ impl Stage for IngestStage {
     fn on_record(&mut self, record: RecordRef<'_>, out: &mut Outputs) {
         let decided = match decode(record.value, &self.shared.config.schema_ids) {
             Ok(Incoming::Collected(collected)) => return self.collected(record, &collected, out),
+            Ok(Incoming::Restored(event)) => self.restored(record, &event, out),
             Ok(Incoming::Tick(_)) if self.now.closed.is_closed() => Ok(Fate::Applied),
             Ok(Incoming::Tick(tick)) => {
                 self.observe(tick.time, tick.origin != IMPORT);

@@ -35,7 +35,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens the log, registers schemas where a registry is configured, creates missing topics and publishes the sites' settings.
+    /// Opens the log, registers schemas where a registry is configured, creates missing topics and publishes the sites' settings, unless the
+    /// namespace was handed over.
     ///
     /// # Errors
     /// Where any of it fails.
@@ -43,7 +44,10 @@ impl App {
         let ids = registry::register(&config.registry.url, &config.namespace)?;
         let transport = log::open(&config)?;
         transport.ensure_topics(&topology::all(&config))?;
-        control::publish_site_settings(transport.as_ref(), &config.namespace, &ids, &config.sites, clock.now_ms())?;
+        // Nothing applies in a namespace that was handed over; it may be opened again, with other settings.
+        if closed_by(transport.as_ref(), &ids, &config.namespace)?.is_none() {
+            control::publish_site_settings(transport.as_ref(), &config.namespace, &ids, &config.sites, clock.now_ms())?;
+        }
         Ok(Self { config, transport, ids, clock, metrics: Registry::new() })
     }
 

@@ -209,6 +209,10 @@ pub enum ReplayCommand {
         /// The other namespace's prefix, such as `rebuilt.`; its topics hold nothing but what was copied.
         #[arg(long)]
         into: String,
+        /// Where the log has lost its beginning: from the warehouse's table `events` instead of the log, without comparison. Stop
+        /// senders, and let delivery catch up before. Settings and promotions apply from the beginning, as they stand now.
+        #[arg(long)]
+        from_warehouse: bool,
     },
     /// Lets a rebuilt namespace take over: brings it up to date, closes this one (collectors refuse, nothing it has said changes any
     /// more), compares the current views of both, and copies what collectors took too late. Where the views differ, this one is opened

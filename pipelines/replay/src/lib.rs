@@ -3,7 +3,8 @@
 //! * *Replay* ([`task`]): one task over its own recorded input, from a snapshot or from the beginning, writes the same bytes: what each
 //!   transaction's ledger record says was written is compared with what the stage gives now.
 //! * *Convergence* ([`copy`], [`views`]): the input of one namespace is copied into another, where everything is processed anew; both
-//!   must end in the same current views. Then the other one can take over ([`closing`]).
+//!   must end in the same current views. Then the other one can take over ([`closing`]). Where the log has lost its beginning, the
+//!   warehouse's table of accepted events stands in for it ([`restore`]).
 
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test fails by panicking"))]
 
@@ -14,6 +15,7 @@ pub mod imports;
 mod progress;
 mod reading;
 pub mod reopen;
+pub mod restore;
 pub mod stragglers;
 pub mod task;
 pub mod views;
@@ -87,7 +89,8 @@ pub enum ReplayError {
     },
     /// The log has lost its beginning: a copy would be a silently emptier namespace.
     #[error(
-        "{topic}[{partition}] begins at offset {earliest}; what came before is gone from the log, and a copy would lack it"
+        "{topic}[{partition}] begins at offset {earliest}; what came before is gone from the log, and a copy would lack it; where the warehouse still has all \
+         accepted events, `millstream replay rebuild --from-warehouse` begins with those"
     )]
     Truncated {
         /// Topic.
@@ -97,6 +100,9 @@ pub enum ReplayError {
         /// The earliest offset left.
         earliest: u64,
     },
+    /// The warehouse failed, or has rows that cannot be.
+    #[error("the warehouse: {0}")]
+    Table(#[from] restore::TableError),
     /// An import would be cut in two.
     #[error("imports have not ended: {}; let them end, then try again", data_sets.join(", "))]
     Importing {

@@ -1,7 +1,7 @@
 //! How far a copy has come, told by what was copied: the target's records are the source's, in their order, or they are not a copy.
 
 use millstream_schemas::closing::Closing;
-use millstream_schemas::{Collected, SchemaIds, Tick, frame};
+use millstream_schemas::{Collected, Event, SchemaIds, Tick, frame};
 use millstream_transports::{RecordRef, Transport, Walk};
 
 use crate::ReplayError;
@@ -70,7 +70,7 @@ impl Source {
 
 /// Whether it is what a closed namespace does not accept: an event, or that time passes.
 fn is_input(value: &[u8], ids: &SchemaIds) -> bool {
-    frame::split(value).is_ok_and(|(id, _)| matches!(ids.from_wire(id), Collected::ID | Tick::ID))
+    frame::split(value).is_ok_and(|(id, _)| matches!(ids.from_wire(id), Collected::ID | Event::ID | Tick::ID))
 }
 
 /// Where one partition's copy goes on.

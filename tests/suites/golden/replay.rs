@@ -40,6 +40,13 @@ fn check(test: &str, installation: &Installation) {
 
     let said = replay(installation, &["rebuild", "--into", "rebuilt."]);
     assert!(said.contains("both namespaces end in the same current views"), "called again, it goes on: {said}");
+
+    for _ in 0..2 {
+        let said = replay(installation, &["rebuild", "--into", "restored.", "--from-warehouse"]);
+        assert!(said.contains("17434 accepted events processed anew"), "{said}");
+    }
+    let said = replay(installation, &["compare", "--with", "restored."]);
+    assert!(said.contains("both namespaces end in the same current views"), "{said}");
 }
 
 #[test]

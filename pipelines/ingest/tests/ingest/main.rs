@@ -11,6 +11,7 @@ mod identity;
 mod offline_touches;
 mod orders;
 mod promises;
+mod restore;
 mod settings;
 mod snapshots;
 mod time;

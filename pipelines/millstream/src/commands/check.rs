@@ -66,6 +66,15 @@ fn check_log(config: &Config) -> Result<Vec<String>, String> {
 fn check_kafka(config: &Config) -> Result<Vec<String>, String> {
     let transport = crate::log::kafka_transport(config).map_err(|failure| failure.to_string())?;
     let report = transport.check(&crate::topology::all(config)).map_err(|error| error.to_string())?;
+    if let Ok(ids) = registry::register(&config.registry.url, &config.namespace)
+        // A namespace without topics yet is not closed.
+        && let Ok(Some(closed)) = millstream_replay::closing::closed_by(&transport, &ids, &config.namespace)
+    {
+        return Err(format!(
+            "namespace {:?} was handed over to {:?}: no process with a collector starts in it",
+            config.namespace, closed.successor
+        ));
+    }
     Ok(report.warnings.iter().map(ToString::to_string).collect())
 }
 

@@ -17,6 +17,12 @@ use crate::progress::{Progress, tell};
 use crate::services::Services;
 use crate::topology;
 
+/// The stages, in the order in which records pass them.
+const STAGES: [&str; 2] = ["ingest", "profile"];
+/// Events after which an import waits until they are processed. Where years wait in the log, what stages send to each other comes years
+/// later, and all events of a source that goes over to another person wait for it in memory.
+const PACE_EVENTS: u64 = 20_000;
+
 /// Appends history to the log and, unless told otherwise, runs operators and delivery until it is in the warehouse.
 ///
 /// # Errors
@@ -39,7 +45,13 @@ pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
         app.start_profile(&mut services)?;
         Some(app.start_delivery(&mut services)?)
     };
-    let summary = append(&app, &mapping, args);
+    let mut paced_at = 0;
+    let summary = append(&app, &mapping, args, &mut |done| {
+        if delivery.is_some() && done >= paced_at + PACE_EVENTS {
+            paced_at = done;
+            STAGES.iter().for_each(|stage| services.drain_stage(stage, |_| {}));
+        }
+    });
     let summary = match summary {
         Ok(summary) => summary,
         Err(failure) => {
@@ -49,7 +61,7 @@ pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
     };
     tell_summary(&summary);
     if let Some(delivery) = delivery {
-        for stage in ["ingest", "profile"] {
+        for stage in STAGES {
             let mut progress = Progress::new(stage, 0);
             services.drain_stage(stage, |stage| progress.at(stage.processed(), stage.processed(), "records"));
             progress.done("caught up");
@@ -60,7 +72,8 @@ pub fn run(mut config: Config, args: &ImportArgs) -> Result<(), Failure> {
     services.stop().map_err(Failure::new)
 }
 
-fn append(app: &App, mapping: &Mapping, args: &ImportArgs) -> Result<Summary, Failure> {
+/// Appends what is not in the log yet; `pace` may wait between transactions, and hears how many events are there.
+fn append(app: &App, mapping: &Mapping, args: &ImportArgs, pace: &mut dyn FnMut(u64)) -> Result<Summary, Failure> {
     let options = ImportOptions {
         topics: ImportTopics {
             collected: topology::name(&app.config, "events.collected"),
@@ -88,6 +101,7 @@ fn append(app: &App, mapping: &Mapping, args: &ImportArgs) -> Result<Summary, Fa
                 progress.total,
                 &message,
             );
+            pace(progress.done);
         }
     };
     let summary = millstream_import::import(

@@ -3,6 +3,7 @@
 mod compare;
 mod hand_over;
 mod rebuild;
+mod restore;
 mod tasks;
 
 use std::sync::Arc;
@@ -23,7 +24,8 @@ use crate::{log, registry, topology};
 pub fn run(config: Config, command: &ReplayCommand) -> Result<(), Failure> {
     match command {
         ReplayCommand::Tasks { stage, partition, from } => tasks::tasks(config, stage.as_deref(), *partition, from),
-        ReplayCommand::Rebuild { into } => rebuild::rebuild(&open(config)?, into),
+        ReplayCommand::Rebuild { into, from_warehouse: true } => restore::restore(&open(config)?, into),
+        ReplayCommand::Rebuild { into, .. } => rebuild::rebuild(&open(config)?, into),
         ReplayCommand::HandOver { to: Some(to), no_compare, .. } => {
             hand_over::hand_over(&open(config)?, to, !no_compare)
         }

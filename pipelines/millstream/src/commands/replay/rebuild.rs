@@ -37,6 +37,15 @@ pub fn rebuild(app: &App, into: &str) -> Result<(), Failure> {
 /// # Errors
 /// Where the namespace was used by itself, or the log refuses.
 pub fn copier<'a>(app: &'a App, into: &str) -> Result<Copier<'a>, Failure> {
+    prepare(app, into)?;
+    Ok(Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?)
+}
+
+/// Makes a namespace's topics where they are missing.
+///
+/// # Errors
+/// Where nothing can be rebuilt into it, or the log refuses.
+pub fn prepare(app: &App, into: &str) -> Result<(), Failure> {
     if into == app.config.namespace {
         return Err(Failure::new(format!("{into:?} is the namespace that is replayed; give another one")));
     }
@@ -44,8 +53,7 @@ pub fn copier<'a>(app: &'a App, into: &str) -> Result<Copier<'a>, Failure> {
         return Err(Failure::new(why));
     }
     app.transport.ensure_topics(&topology::all(&target(app, into)))?;
-    refuse_if_closed(app.transport.as_ref(), &app.ids, into)?;
-    Ok(Copier::new(app.transport.as_ref(), &app.ids, &app.config.namespace, into)?)
+    refuse_if_closed(app.transport.as_ref(), &app.ids, into)
 }
 
 /// The other namespace, in which no time passes but what is copied.
@@ -76,19 +84,7 @@ impl<'a> Rebuilding<'a> {
     /// # Errors
     /// Where another process runs them, or the log refuses.
     pub fn start(app: &App, into: &str, copier: Copier<'a>) -> Result<Self, Failure> {
-        let rebuilt = app.in_namespace(target(app, into));
-        let mut running = Services::new();
-        rebuilt.start_ingest(&mut running)?;
-        rebuilt.start_profile(&mut running)?;
-        for stage in STAGES {
-            if !running.owns(stage, app.config.partitions, OWNED_WITHIN) {
-                running.stop().map_err(Failure::new)?;
-                return Err(Failure::new(format!(
-                    "another process has partitions of {stage} in namespace {into:?}; stop it and try again"
-                )));
-            }
-        }
-        Ok(Self { copier, running, into: into.to_owned() })
+        Ok(Self { copier, running: start_stages(app, into)?, into: into.to_owned() })
     }
 
     /// Copies and processes what there is to copy.
@@ -121,16 +117,7 @@ impl<'a> Rebuilding<'a> {
     /// Where one of them fails.
     pub fn process(&self, progress: &mut Progress) -> Result<(), Failure> {
         let copied = self.copier.copied();
-        for stage in STAGES {
-            self.running.drain_stage(stage, |stage| progress.at(stage.processed(), copied, stage.name));
-            if self.running.failed() {
-                return Err(Failure::new(format!(
-                    "{stage} of namespace {:?} has failed; its error is above",
-                    self.into
-                )));
-            }
-        }
-        Ok(())
+        process(&self.running, copied, &self.into, progress)
     }
 
     /// Ends the stages, with their snapshots.
@@ -140,4 +127,37 @@ impl<'a> Rebuilding<'a> {
     pub fn stop(self) -> Result<(), Failure> {
         self.running.stop().map_err(Failure::new)
     }
+}
+
+/// Starts the stages of another namespace, all partitions of them here.
+///
+/// # Errors
+/// Where another process runs them, or the log refuses.
+pub fn start_stages(app: &App, into: &str) -> Result<Services, Failure> {
+    let rebuilt = app.in_namespace(target(app, into));
+    let mut running = Services::new();
+    rebuilt.start_ingest(&mut running)?;
+    rebuilt.start_profile(&mut running)?;
+    for stage in STAGES {
+        if !running.owns(stage, app.config.partitions, OWNED_WITHIN) {
+            running.stop().map_err(Failure::new)?;
+            let why = format!("another process has partitions of {stage} in namespace {into:?}; stop it and try again");
+            return Err(Failure::new(why));
+        }
+    }
+    Ok(running)
+}
+
+/// Has the stages of a namespace process the `records` of their input.
+///
+/// # Errors
+/// Where one of them fails.
+pub fn process(running: &Services, records: u64, namespace: &str, progress: &mut Progress) -> Result<(), Failure> {
+    for stage in STAGES {
+        running.drain_stage(stage, |stage| progress.at(stage.processed(), records, stage.name));
+        if running.failed() {
+            return Err(Failure::new(format!("{stage} of namespace {namespace:?} has failed; its error is above")));
+        }
+    }
+    Ok(())
 }

@@ -1,0 +1,180 @@
+//! A namespace made anew from the warehouse's table of accepted events, where the log has lost its beginning.
+//!
+//! All events come back in the order in which they were received, ingest takes them in as accepted before, and the stages behind it make
+//! everything else of them. Settings and promotions apply from the beginning, as they stand now: the table does not say between which
+//! events they came. What the warehouse has lost or erased stays lost and erased.
+//!
+//! How far it has come, what was restored says itself: a restoration that was killed goes on where it was, as long as the table is the
+//! same but for events received later.
+
+mod row;
+mod table;
+
+use millstream_schemas::input_key::{InputIdentity, input_key};
+use millstream_schemas::{Collected, Control, Event, Record, SchemaIds, Tick, frame};
+use millstream_transports::{Append, Transactions, Transport, partition_for};
+
+use crate::ReplayError;
+use crate::closing::said;
+use crate::control::{CONTROL, control_in, last_number};
+use crate::copy::commit;
+use crate::reading::{Next, read};
+
+pub use table::{Table, TableError};
+
+/// Bytes of one transaction.
+const TRANSACTION_BYTES: usize = 4 << 20;
+/// The input of the stages behind the first one.
+const EVENTS: &str = "events";
+/// Indices into the topics of the transactions.
+const INPUT: u16 = 0;
+const TO_CONTROL: u16 = 1;
+const TO_EVENTS: u16 = 2;
+
+/// What is restored, and where.
+pub struct Restorer<'a> {
+    transport: &'a dyn Transport,
+    ids: &'a SchemaIds,
+    from: &'a str,
+    to: &'a str,
+    out: Box<dyn Transactions>,
+    partitions: u32,
+    open_bytes: usize,
+    /// Events that an earlier call has restored.
+    known: u64,
+    key: Vec<u8>,
+}
+
+impl<'a> Restorer<'a> {
+    /// A restorer into a namespace whose topics exist, and hold nothing but what was restored before. Another one into it is fenced.
+    ///
+    /// # Errors
+    /// Where they hold something else, or the log fails.
+    pub fn new(
+        transport: &'a dyn Transport,
+        ids: &'a SchemaIds,
+        from: &'a str,
+        to: &'a str,
+    ) -> Result<Self, ReplayError> {
+        let topic = format!("{to}{}", Collected::TOPIC);
+        let topics = vec![topic.clone(), format!("{to}{CONTROL}"), format!("{to}{EVENTS}")];
+        // Fences first: what is counted below must not grow any more.
+        let out = transport.transactions(&format!("{to}replay-input"), topics)?;
+        let partitions = transport.partition_count(&topic)?;
+        let mut known = 0;
+        for partition in 0..partitions {
+            read(transport, &topic, partition, 0, u64::MAX, |record| {
+                match frame::split(record.value).map(|(id, _)| ids.from_wire(id)) {
+                    Ok(Event::ID) => known += 1,
+                    Ok(Tick::ID | Control::ID) => {}
+                    _ => return Err(ReplayError::NotACopy { topic: topic.clone(), partition, offset: record.offset }),
+                }
+                Ok(Next::On)
+            })?;
+        }
+        Ok(Self { transport, ids, from, to, out, partitions, open_bytes: 0, known, key: Vec::new() })
+    }
+
+    /// Restores everything there is in the table; `now_ms` is the present, milliseconds UTC. Tells `report` how many events are done, of
+    /// how many. Gives their number.
+    ///
+    /// # Errors
+    /// Where the table or the log cannot be read, or the log refuses.
+    pub fn restore(
+        &mut self,
+        table: &dyn Table,
+        now_ms: i64,
+        report: &mut dyn FnMut(u64, u64),
+    ) -> Result<u64, ReplayError> {
+        self.control()?;
+        let Some(span) = table::span(table)? else { return Ok(0) };
+        if self.known == 0 {
+            // Time begins just before the first event, so that no partition fires timers earlier than the others.
+            self.ticks("import", span.first_ms.saturating_sub(1))?;
+        }
+        let (mut skip, mut done) = (self.known, 0);
+        table::pages(table, &span, &mut |page| {
+            let count = page.count();
+            if count <= skip {
+                skip -= count;
+                done += count;
+                return Ok(());
+            }
+            for row in page.rows(table)?.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
+                self.event(row)?;
+            }
+            skip = 0;
+            done += count;
+            report(done, span.events);
+            Ok(())
+        })?;
+        if span.is_live {
+            self.ticks("live", now_ms.max(span.last_ms))?;
+        } else {
+            self.ticks("import", span.last_ms)?;
+        }
+        self.commit()?;
+        crate::imports::copy(self.transport, self.ids, self.from, self.to)?;
+        Ok(done)
+    }
+
+    /// Appends the control records that are not there yet to the inputs of all stages.
+    fn control(&mut self) -> Result<(), ReplayError> {
+        let last = last_number(self.transport, self.ids, self.to)?;
+        let behind = self.transport.partition_count(&format!("{}{EVENTS}", self.to))?;
+        let (ids, partitions, out) = (self.ids, self.partitions, &mut self.out);
+        read(self.transport, &format!("{}{CONTROL}", self.from), 0, 0, u64::MAX, |record| {
+            let is_news = control_in(record.value, ids, |control| control.number > last).unwrap_or(false);
+            if is_news && said(record.value, ids).is_none() {
+                let (timestamp_ms, key, value) = (record.timestamp_ms, record.key, record.value);
+                let everywhere = (0..partitions).map(|at| (INPUT, at)).chain((0..behind).map(|at| (TO_EVENTS, at)));
+                for (topic, partition) in everywhere.chain([(TO_CONTROL, 0)]) {
+                    out.send(Append { topic, partition, timestamp_ms, key, value })?;
+                }
+            }
+            Ok(Next::On)
+        })?;
+        self.commit()
+    }
+
+    fn event(&mut self, row: &serde_json::Map<String, serde_json::Value>) -> Result<(), ReplayError> {
+        let mut body = Vec::new();
+        row::encode(Event::SCHEMA, row, &mut body).map_err(|why| TableError(format!("a row of events: {why}")))?;
+        let event = Event::decode(&body).map_err(|error| TableError(format!("a row of events: {error}")))?;
+        let identity = InputIdentity {
+            device: event.device_id,
+            user: event.user_id,
+            order: event.order_id.or(event.refund_id),
+            event: Some(event.event_id),
+        };
+        input_key(event.site, identity, &mut self.key);
+        let mut value = Vec::with_capacity(body.len() + 8);
+        event.encode_framed(self.ids.to_wire(Event::ID), &mut value);
+        let partition = partition_for(&self.key, self.partitions);
+        let timestamp_ms = event.received_at.max(0);
+        self.out.send(Append { topic: INPUT, partition, timestamp_ms, key: &self.key, value: &value })?;
+        self.open_bytes += value.len();
+        if self.open_bytes >= TRANSACTION_BYTES { self.commit() } else { Ok(()) }
+    }
+
+    fn ticks(&mut self, origin: &str, time: i64) -> Result<(), ReplayError> {
+        let mut value = Vec::new();
+        Tick { origin, time }.encode_framed(self.ids.to_wire(Tick::ID), &mut value);
+        for partition in 0..self.partitions {
+            let timestamp_ms = time.max(0);
+            self.out.send(Append { topic: INPUT, partition, timestamp_ms, key: &[], value: &value })?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> Result<(), ReplayError> {
+        self.open_bytes = 0;
+        commit(self.out.as_mut(), &format!("{}{}", self.to, Collected::TOPIC))
+    }
+}
+
+impl std::fmt::Debug for Restorer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Restorer").field("from", &self.from).field("to", &self.to).finish_non_exhaustive()
+    }
+}
