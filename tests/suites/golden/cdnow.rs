@@ -71,7 +71,7 @@ fn as_of(installation: &Installation, date: &str) -> String {
 
 fn check(test: &str, installation: &Installation) -> Option<String> {
     let file = data(test, "cdnow/CDNOW_sample.txt")?;
-    // All of it waits in the log before anything is worked off: what partitions send to each other comes a year and a half late.
+    // All of it waits in the log before anything is worked off: what partitions send to each other may come a year and a half late.
     let logged = installation
         .command()
         .args(["import", "--log-only", "--mapping"])

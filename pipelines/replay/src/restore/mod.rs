@@ -88,10 +88,6 @@ impl<'a> Restorer<'a> {
     ) -> Result<u64, ReplayError> {
         self.control()?;
         let Some(span) = table::span(table)? else { return Ok(0) };
-        if self.known == 0 {
-            // Time begins just before the first event, so that no partition fires timers earlier than the others.
-            self.ticks("import", span.first_ms.saturating_sub(1))?;
-        }
         let (mut skip, mut done) = (self.known, 0);
         table::pages(table, &span, &mut |page| {
             let count = page.count();
@@ -100,9 +96,16 @@ impl<'a> Restorer<'a> {
                 done += count;
                 return Ok(());
             }
-            for row in page.rows(table)?.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
+            let rows = page.rows(table)?;
+            if self.known == 0 && done == 0 {
+                // Time begins just before the first event, so that no partition fires timers earlier than the others.
+                self.ticks("import", span.first_ms.saturating_sub(1))?;
+            }
+            for row in rows.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
                 self.event(row)?;
             }
+            // No transaction stays open while the warehouse is asked, or stages are waited for: it would run out of time.
+            self.commit()?;
             skip = 0;
             done += count;
             report(done, span.events);
