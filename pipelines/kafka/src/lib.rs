@@ -23,6 +23,7 @@ pub mod config;
 mod errors;
 mod events;
 mod group;
+mod idle_readers;
 pub mod member;
 mod native;
 pub mod reader;

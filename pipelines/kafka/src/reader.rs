@@ -1,18 +1,18 @@
 //! Reads one partition outside any group.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use millstream_transports::{Batch, Reader, RecordRef, Result, TransportError};
 use rdkafka::Offset;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::Consumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 
 use crate::config::KafkaConfig;
 use crate::errors::{Meaning, damaged, describe, meaning};
-use crate::events::Quiet;
 use crate::group::list_of;
-use crate::settings;
+use crate::idle_readers::{IdleReaders, ReaderClient};
 use crate::topics;
 
 const POLL_RECORDS: usize = 10_000;
@@ -20,7 +20,9 @@ const POLL_BYTES: usize = 4 << 20;
 
 /// [`Reader`] on Kafka.
 pub struct KafkaReader {
-    consumer: BaseConsumer<Quiet>,
+    /// Given back when the reader is closed.
+    client: Arc<ReaderClient>,
+    idle: IdleReaders,
     topic: String,
     partition: u32,
     next: u64,
@@ -28,19 +30,21 @@ pub struct KafkaReader {
 
 impl KafkaReader {
     /// Opens the partition at `offset`; 0 is the earliest record left.
-    pub(crate) fn open(config: &KafkaConfig, topic: &str, partition: u32, offset: u64) -> Result<Self> {
-        // librdkafka reads assigned partitions only with a group id, though this client never joins nor commits.
-        let group = format!("{}-reader", config.client_id);
-        let consumer: BaseConsumer<Quiet> = settings::consumer(config, &group)?
-            .create_with_context(Quiet::default())
-            .map_err(|error| describe("starting a reader", &error, None))?;
-        let count = topics::partition_count(&consumer, topic)?;
+    pub(crate) fn open(
+        config: &KafkaConfig,
+        idle: &IdleReaders,
+        topic: &str,
+        partition: u32,
+        offset: u64,
+    ) -> Result<Self> {
+        let (client, idle) = (idle.take(config, topic, partition)?, idle.clone());
+        let reader = Self { client, idle, topic: topic.to_owned(), partition, next: offset };
+        let count = topics::partition_count(&reader.client.consumer, topic)?;
         if partition >= count {
             return Err(TransportError::Other(format!(
                 "{topic} has {count} partitions; there is no partition {partition}"
             )));
         }
-        let reader = Self { consumer, topic: topic.to_owned(), partition, next: offset };
         let start = if offset == 0 {
             Offset::Beginning
         } else {
@@ -53,6 +57,7 @@ impl KafkaReader {
         let list = list_of(&[(topic.to_owned(), reader.number())], start)
             .map_err(|error| describe("naming a partition", &error, None))?;
         reader
+            .client
             .consumer
             .assign(&list)
             .map_err(|error| describe(&format!("reading {topic}[{partition}]"), &error, None))?;
@@ -64,7 +69,7 @@ impl KafkaReader {
     }
 
     fn ends(&self) -> Result<(u64, u64)> {
-        topics::watermarks(&self.consumer, &self.topic, self.number())
+        topics::watermarks(&self.client.consumer, &self.topic, self.number())
     }
 
     fn out_of_range(&self, offset: u64, earliest: u64) -> TransportError {
@@ -72,7 +77,7 @@ impl KafkaReader {
     }
 
     fn position(&self) -> u64 {
-        let position = self.consumer.position().ok().and_then(|list| {
+        let position = self.client.consumer.position().ok().and_then(|list| {
             match list.find_partition(&self.topic, self.number())?.offset() {
                 Offset::Offset(offset) => u64::try_from(offset).ok(),
                 _ => None,
@@ -88,9 +93,11 @@ impl KafkaReader {
                 Err(self.out_of_range(self.position(), self.ends()?.0))
             }
             Meaning::UnknownTopic => Err(TransportError::UnknownTopic(self.topic.clone())),
-            Meaning::NotAllowed => {
-                Err(describe(&format!("reading {}", self.topic), error, self.consumer.context().errors.explanation()))
-            }
+            Meaning::NotAllowed => Err(describe(
+                &format!("reading {}", self.topic),
+                error,
+                self.client.consumer.context().errors.explanation(),
+            )),
             Meaning::Damaged => Err(damaged(&format!("{}[{}]", self.topic, self.partition), error)),
             Meaning::TakenOver | Meaning::Other => Err(describe(&format!("reading {}", self.topic), error, None)),
             Meaning::Transient | Meaning::StaleGroup | Meaning::Passing => {
@@ -98,6 +105,12 @@ impl KafkaReader {
                 Ok(())
             }
         }
+    }
+}
+
+impl Drop for KafkaReader {
+    fn drop(&mut self) {
+        self.idle.keep(Arc::clone(&self.client));
     }
 }
 
@@ -109,9 +122,11 @@ impl Reader for KafkaReader {
             let rest = deadline.saturating_duration_since(Instant::now());
             let wait =
                 if batch.is_empty() && !rest.is_zero() { rest.max(Duration::from_millis(1)) } else { Duration::ZERO };
-            match self.consumer.poll(wait) {
+            match self.client.consumer.poll(wait) {
                 Some(Ok(message)) => {
-                    let Ok(offset) = u64::try_from(message.offset()) else { continue };
+                    // The client may have read another partition before.
+                    let is_ours = message.partition() == self.number() && message.topic() == self.topic;
+                    let Some(offset) = u64::try_from(message.offset()).ok().filter(|_| is_ours) else { continue };
                     self.next = offset + 1;
                     batch.push(RecordRef {
                         topic: 0,

@@ -15,6 +15,7 @@ use crate::check::{self, CheckError, CheckReport};
 use crate::config::KafkaConfig;
 use crate::errors::describe;
 use crate::events::Quiet;
+use crate::idle_readers::IdleReaders;
 use crate::member::KafkaMember;
 use crate::reader::KafkaReader;
 use crate::settings;
@@ -29,6 +30,7 @@ pub struct KafkaTransport {
     config: KafkaConfig,
     inquirer: BaseConsumer<Quiet>,
     groups: Mutex<BTreeMap<String, Arc<BaseConsumer<Quiet>>>>,
+    readers: IdleReaders,
 }
 
 impl KafkaTransport {
@@ -36,7 +38,7 @@ impl KafkaTransport {
     pub fn new(config: KafkaConfig) -> Result<Self> {
         let group = format!("{}-inquirer", config.client_id);
         let inquirer = inquirer(&config, &group)?;
-        Ok(Self { config, inquirer, groups: Mutex::default() })
+        Ok(Self { config, inquirer, groups: Mutex::default(), readers: IdleReaders::default() })
     }
 
     /// The configuration this transport was made with.
@@ -96,7 +98,7 @@ impl Transport for KafkaTransport {
     }
 
     fn reader(&self, topic: &str, partition: u32, offset: u64) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(KafkaReader::open(&self.config, topic, partition, offset)?))
+        Ok(Box::new(KafkaReader::open(&self.config, &self.readers, topic, partition, offset)?))
     }
 
     fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>> {

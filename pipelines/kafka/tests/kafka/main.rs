@@ -9,6 +9,7 @@ mod crash;
 mod fencing;
 mod groups;
 mod proxy;
+mod readers;
 mod security;
 mod support;
 mod topics;

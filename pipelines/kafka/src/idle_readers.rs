@@ -1,0 +1,67 @@
+//! Clients of readers that were closed, kept for the next ones: to start one and to connect takes longer than to read most partitions.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use millstream_transports::Result;
+use parking_lot::Mutex;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+
+use crate::config::KafkaConfig;
+use crate::errors::describe;
+use crate::events::Quiet;
+use crate::settings;
+
+/// Clients kept at most: a comparison reads a few partitions side by side.
+const KEPT: usize = 4;
+/// Partitions after which a client is closed.
+const PARTITIONS_MAX: usize = 10_000;
+
+/// A client of readers, one after the other.
+///
+/// It reads no partition twice: where a client stands in a partition that it has left, librdkafka forgets a little later, and a reader
+/// that begins anew there could take itself for done.
+pub(crate) struct ReaderClient {
+    pub consumer: BaseConsumer<Quiet>,
+    has_read: BTreeSet<(String, u32)>,
+}
+
+/// The clients.
+#[derive(Clone, Default)]
+pub(crate) struct IdleReaders(Arc<Mutex<Vec<Arc<ReaderClient>>>>);
+
+impl IdleReaders {
+    /// A client that reads nothing now, and has never read this partition.
+    pub fn take(&self, config: &KafkaConfig, topic: &str, partition: u32) -> Result<Arc<ReaderClient>> {
+        let read = (topic.to_owned(), partition);
+        let found = {
+            let mut kept = self.0.lock();
+            let fits = |client: &Arc<ReaderClient>| !client.has_read.contains(&read);
+            kept.iter().position(fits).map(|at| kept.swap_remove(at)).and_then(Arc::into_inner)
+        };
+        if let Some(mut client) = found {
+            client.has_read.insert(read);
+            return Ok(Arc::new(client));
+        }
+        // librdkafka reads assigned partitions only with a group id, though this client never joins nor commits.
+        let group = format!("{}-reader", config.client_id);
+        let consumer = settings::consumer(config, &group)?
+            .create_with_context(Quiet::default())
+            .map_err(|error| describe("starting a reader", &error, None))?;
+        Ok(Arc::new(ReaderClient { consumer, has_read: BTreeSet::from([read]) }))
+    }
+
+    /// Keeps a client, unless it cannot be stopped reading, or there are enough.
+    pub fn keep(&self, client: Arc<ReaderClient>) {
+        if client.consumer.unassign().is_err() || client.has_read.len() >= PARTITIONS_MAX {
+            return;
+        }
+        let mut kept = self.0.lock();
+        if kept.len() == KEPT {
+            // The one that has read most is of least use.
+            kept.sort_by_key(|client| client.has_read.len());
+            kept.pop();
+        }
+        kept.push(client);
+    }
+}
