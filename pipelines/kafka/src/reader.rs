@@ -5,40 +5,49 @@ use std::time::{Duration, Instant};
 
 use millstream_transports::{Batch, Reader, RecordRef, Result, TransportError};
 use rdkafka::Offset;
-use rdkafka::consumer::Consumer;
+use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use rdkafka::message::Message;
 
 use crate::config::KafkaConfig;
 use crate::errors::{Meaning, damaged, describe, meaning};
+use crate::events::Quiet;
 use crate::group::list_of;
 use crate::idle_readers::{IdleReaders, ReaderClient};
 use crate::topics;
 
 const POLL_RECORDS: usize = 10_000;
 const POLL_BYTES: usize = 4 << 20;
+/// How often a reader near the end looks whether it has come there.
+const MARK_LOOK: Duration = Duration::from_millis(5);
 
 /// [`Reader`] on Kafka.
 pub struct KafkaReader {
     /// Given back when the reader is closed.
     client: Arc<ReaderClient>,
     idle: IdleReaders,
+    /// Is asked where the partition ends: a question on the reader's own connection waits until the fetch under way is answered.
+    inquirer: Arc<BaseConsumer<Quiet>>,
     topic: String,
     partition: u32,
     next: u64,
+    /// Where the partition ended when that was last asked.
+    end: u64,
 }
 
 impl KafkaReader {
     /// Opens the partition at `offset`; 0 is the earliest record left.
     pub(crate) fn open(
         config: &KafkaConfig,
+        inquirer: &Arc<BaseConsumer<Quiet>>,
         idle: &IdleReaders,
         topic: &str,
         partition: u32,
         offset: u64,
     ) -> Result<Self> {
-        let (client, idle) = (idle.take(config, topic, partition)?, idle.clone());
-        let reader = Self { client, idle, topic: topic.to_owned(), partition, next: offset };
+        let (client, idle, inquirer) = (idle.take(config, topic, partition)?, idle.clone(), Arc::clone(inquirer));
+        let reader = Self { client, idle, inquirer, topic: topic.to_owned(), partition, next: offset, end: 0 };
+        // By the reader's own client, which then knows where to read.
         let count = topics::partition_count(&reader.client.consumer, topic)?;
         if partition >= count {
             return Err(TransportError::Other(format!(
@@ -69,7 +78,7 @@ impl KafkaReader {
     }
 
     fn ends(&self) -> Result<(u64, u64)> {
-        topics::watermarks(&self.client.consumer, &self.topic, self.number())
+        topics::watermarks(self.inquirer.as_ref(), &self.topic, self.number())
     }
 
     fn out_of_range(&self, offset: u64, earliest: u64) -> TransportError {
@@ -118,8 +127,11 @@ impl Reader for KafkaReader {
     fn poll(&mut self, max_wait: Duration, batch: &mut Batch) -> Result<()> {
         batch.clear();
         let deadline = Instant::now() + max_wait;
+        // What stands at the end is mostly the mark of a transaction, which is never handed over: who waits behind it waits in vain.
+        let comes_to_end = self.position() < self.end;
         loop {
             let rest = deadline.saturating_duration_since(Instant::now());
+            let rest = if comes_to_end { rest.min(MARK_LOOK) } else { rest };
             let wait =
                 if batch.is_empty() && !rest.is_zero() { rest.max(Duration::from_millis(1)) } else { Duration::ZERO };
             match self.client.consumer.poll(wait) {
@@ -147,6 +159,7 @@ impl Reader for KafkaReader {
                     }
                 }
                 None if !batch.is_empty() || Instant::now() >= deadline => return Ok(()),
+                None if comes_to_end && self.position() >= self.end => return Ok(()),
                 None => {}
             }
         }
@@ -154,6 +167,7 @@ impl Reader for KafkaReader {
 
     fn at_end(&mut self) -> Result<bool> {
         let (earliest, end) = self.ends()?;
+        self.end = end;
         let position = self.position();
         Ok(position >= end || (position == 0 && earliest >= end))
     }

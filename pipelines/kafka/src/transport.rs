@@ -28,7 +28,7 @@ const KEPT_CLIENTS: usize = 8;
 /// Apache Kafka as a log.
 pub struct KafkaTransport {
     config: KafkaConfig,
-    inquirer: BaseConsumer<Quiet>,
+    inquirer: Arc<BaseConsumer<Quiet>>,
     groups: Mutex<BTreeMap<String, Arc<BaseConsumer<Quiet>>>>,
     readers: IdleReaders,
 }
@@ -37,7 +37,7 @@ impl KafkaTransport {
     /// Checks the configuration and starts a client. Does not wait for the brokers: [`KafkaTransport::check`] does.
     pub fn new(config: KafkaConfig) -> Result<Self> {
         let group = format!("{}-inquirer", config.client_id);
-        let inquirer = inquirer(&config, &group)?;
+        let inquirer = Arc::new(inquirer(&config, &group)?);
         Ok(Self { config, inquirer, groups: Mutex::default(), readers: IdleReaders::default() })
     }
 
@@ -53,7 +53,7 @@ impl KafkaTransport {
 
     fn require_topics(&self, topics: &[String]) -> Result<()> {
         // A producer that names an unknown topic would have the broker create it with the broker's defaults.
-        topics.iter().try_for_each(|topic| topics::partition_count(&self.inquirer, topic).map(drop))
+        topics.iter().try_for_each(|topic| topics::partition_count(self.inquirer.as_ref(), topic).map(drop))
     }
 }
 
@@ -67,15 +67,15 @@ fn inquirer(config: &KafkaConfig, group: &str) -> Result<BaseConsumer<Quiet>> {
 
 impl Transport for KafkaTransport {
     fn ensure_topics(&self, topics: &[TopicSpec]) -> Result<()> {
-        topics::ensure(&self.config, &self.inquirer, topics)
+        topics::ensure(&self.config, self.inquirer.as_ref(), topics)
     }
 
     fn partition_count(&self, topic: &str) -> Result<u32> {
-        topics::partition_count(&self.inquirer, topic)
+        topics::partition_count(self.inquirer.as_ref(), topic)
     }
 
     fn topic_id(&self, topic: &str) -> Result<String> {
-        topics::topic_id(&self.inquirer, topic)
+        topics::topic_id(self.inquirer.as_ref(), topic)
     }
 
     fn member(&self, config: MemberConfig) -> Result<Box<dyn Member>> {
@@ -98,7 +98,7 @@ impl Transport for KafkaTransport {
     }
 
     fn reader(&self, topic: &str, partition: u32, offset: u64) -> Result<Box<dyn Reader>> {
-        Ok(Box::new(KafkaReader::open(&self.config, &self.readers, topic, partition, offset)?))
+        Ok(Box::new(KafkaReader::open(&self.config, &self.inquirer, &self.readers, topic, partition, offset)?))
     }
 
     fn committed(&self, group: &str, topic: &str, partition: u32) -> Result<Option<Committed>> {
