@@ -2,9 +2,11 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_transports::Result;
 use parking_lot::Mutex;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::config::KafkaConfig;
@@ -16,6 +18,8 @@ use crate::settings;
 const KEPT: usize = 4;
 /// Partitions after which a client is closed.
 const PARTITIONS_MAX: usize = 10_000;
+/// Events in the background that are thrown away before a client is used again; with more of them it is closed.
+const STALE_MAX: usize = 1_000;
 
 /// A client of readers, one after the other.
 ///
@@ -40,12 +44,19 @@ impl IdleReaders {
             kept.iter().position(fits).map(|at| kept.swap_remove(at)).and_then(Arc::into_inner)
         };
         if let Some(mut client) = found {
-            client.has_read.insert(read);
-            return Ok(Arc::new(client));
+            client.has_read.insert(read.clone());
+            // What it met in the background concerns nobody now.
+            for _ in 0..STALE_MAX {
+                if client.consumer.poll(Duration::ZERO).is_none() {
+                    return Ok(Arc::new(client));
+                }
+            }
         }
         // librdkafka reads assigned partitions only with a group id, though this client never joins nor commits.
         let group = format!("{}-reader", config.client_id);
         let consumer = settings::consumer(config, &group)?
+            // Not polled while nobody reads, so that log lines would pile up; errors are kept and bounded.
+            .set_log_level(RDKafkaLogLevel::Critical)
             .create_with_context(Quiet::default())
             .map_err(|error| describe("starting a reader", &error, None))?;
         Ok(Arc::new(ReaderClient { consumer, has_read: BTreeSet::from([read]) }))
@@ -57,11 +68,15 @@ impl IdleReaders {
             return;
         }
         let mut kept = self.0.lock();
-        if kept.len() == KEPT {
-            // The one that has read most is of least use.
-            kept.sort_by_key(|client| client.has_read.len());
-            kept.pop();
-        }
+        // The one that has read most is of least use; it is closed when the lock is free again.
+        let most = if kept.len() < KEPT {
+            None
+        } else {
+            kept.iter().enumerate().max_by_key(|(_, client)| client.has_read.len()).map(|(at, _)| at)
+        };
+        let closed = most.map(|at| kept.swap_remove(at));
         kept.push(client);
+        drop(kept);
+        drop(closed);
     }
 }

@@ -33,6 +33,8 @@ pub struct KafkaReader {
     next: u64,
     /// Where the partition ended when that was last asked.
     end: u64,
+    /// Whether it met an error: its client is not for others.
+    has_failed: bool,
 }
 
 impl KafkaReader {
@@ -46,7 +48,16 @@ impl KafkaReader {
         offset: u64,
     ) -> Result<Self> {
         let (client, idle, inquirer) = (idle.take(config, topic, partition)?, idle.clone(), Arc::clone(inquirer));
-        let reader = Self { client, idle, inquirer, topic: topic.to_owned(), partition, next: offset, end: 0 };
+        let reader = Self {
+            client,
+            idle,
+            inquirer,
+            topic: topic.to_owned(),
+            partition,
+            next: offset,
+            end: 0,
+            has_failed: false,
+        };
         // By the reader's own client, which then knows where to read.
         let count = topics::partition_count(&reader.client.consumer, topic)?;
         if partition >= count {
@@ -119,7 +130,9 @@ impl KafkaReader {
 
 impl Drop for KafkaReader {
     fn drop(&mut self) {
-        self.idle.keep(Arc::clone(&self.client));
+        if !self.has_failed {
+            self.idle.keep(Arc::clone(&self.client));
+        }
     }
 }
 
@@ -153,6 +166,7 @@ impl Reader for KafkaReader {
                     }
                 }
                 Some(Err(error)) => {
+                    self.has_failed = true;
                     self.failed_poll(&error)?;
                     if Instant::now() >= deadline {
                         return Ok(());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, missing_docs, reason = "a test fails by panicking")]
 
 use std::cell::Cell;
+use std::ops::ControlFlow;
 
 use millstream_replay::ReplayError;
 use millstream_replay::restore::{Restorer, Table};
@@ -62,7 +63,9 @@ impl Table for Rows {
         } else {
             let mut found = found;
             found.sort_by_key(|(at, row)| (*at, row["revision"].as_u64()));
-            found.into_iter().map(|(_, row)| row.clone()).collect()
+            let number = |word: &str| sql.split(word).nth(1).and_then(|rest| rest.split(' ').next()?.parse().ok());
+            let (limit, offset) = (number(" limit ").unwrap(), number(" offset ").unwrap());
+            found.into_iter().skip(offset).take(limit).map(|(_, row)| row.clone()).collect()
         };
         Ok(answer.to_string().into_bytes())
     }
@@ -81,7 +84,8 @@ fn log() -> MemoryLog {
 }
 
 fn restore(log: &MemoryLog, table: &Rows) -> Result<u64, Box<ReplayError>> {
-    Ok(Restorer::new(log, &SchemaIds::identity(), "", NEW)?.restore(table, NOW_MS, &mut |_, _| {})?)
+    Ok(Restorer::new(log, &SchemaIds::identity(), "", NEW)?
+        .restore(table, NOW_MS, &mut |_, _| ControlFlow::Continue(()))?)
 }
 
 fn append(log: &MemoryLog, topic: &str, value: &[u8]) {
@@ -111,9 +115,16 @@ fn said(log: &MemoryLog) -> Vec<Vec<String>> {
     (0..PARTITIONS).map(said).collect()
 }
 
-/// Most of them within a second, as after an outage: a page must be cut finely there, and not at all elsewhere.
+/// When the last events were received: most of them.
+const LAST_MS: i64 = FIRST_MS + 300 * 3_600_000;
+
+/// Half of the rest within a second, as after an outage, half at one instant, as imports of days have them: pages must be cut finely there.
 fn times() -> impl Iterator<Item = i64> {
-    (0..12_000).map(|at| FIRST_MS + if at < 300 { at * 3_600_000 } else { 300 * 3_600_000 + at % 1_000 })
+    (0..12_000).map(|at| match at {
+        0..300 => FIRST_MS + at * 3_600_000,
+        300..6_000 => LAST_MS - at % 1_000,
+        _ => LAST_MS,
+    })
 }
 
 #[test]
@@ -132,6 +143,8 @@ fn every_event_comes_back_once_in_order_however_often_it_is_interrupted() {
     for partition in &expected {
         let ends = [partition[0].as_str(), &partition[1], &partition[partition.len() - 1]];
         assert_eq!(ends, ["control 4", &format!("tick {}", FIRST_MS - 1), &format!("tick {NOW_MS}")]);
+        let on_the_way = format!("tick {}", LAST_MS);
+        assert!(partition.contains(&on_the_way), "time passes with the events, in partitions without any, too");
     }
 
     let interrupted = log();
@@ -148,6 +161,27 @@ fn every_event_comes_back_once_in_order_however_often_it_is_interrupted() {
     }
     assert!(down >= 3, "{down}");
     assert_eq!(said(&interrupted), expected);
+}
+
+#[test]
+fn a_table_that_is_another_one_meanwhile_is_refused() {
+    let (mut table, all) = (Rows::new(times()), Rows::new(times()));
+    table.down_after = 25;
+    let log = log();
+    assert!(restore(&log, &table).is_err());
+    let restored: usize = said(&log).iter().flatten().filter(|id| id.starts_with('e')).count();
+    assert!((1..12_000).contains(&restored), "{restored}");
+    for change in [
+        |rows: &mut Vec<(i64, Value)>| drop(rows.remove(0)),
+        |rows: &mut Vec<(i64, Value)>| rows.push(Rows::new([FIRST_MS + 5]).rows.remove(0)),
+        |rows: &mut Vec<(i64, Value)>| rows.truncate(1),
+    ] {
+        let mut changed = Rows::new(times());
+        change(&mut changed.rows);
+        let refused = restore(&log, &changed).unwrap_err();
+        assert!(refused.to_string().contains("no longer what was restored"), "{refused}");
+    }
+    assert_eq!(restore(&log, &all).unwrap(), 12_000);
 }
 
 #[test]

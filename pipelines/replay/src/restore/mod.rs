@@ -4,14 +4,16 @@
 //! everything else of them. Settings and promotions apply from the beginning, as they stand now: the table does not say between which
 //! events they came. What the warehouse has lost or erased stays lost and erased.
 //!
-//! How far it has come, what was restored says itself: a restoration that was killed goes on where it was, as long as the table is the
-//! same but for events received later.
+//! How far it has come, what was restored says itself: a restoration that was killed goes on where it was. Where the table is no longer
+//! what was restored of it, it refuses.
 
 mod row;
 mod table;
 
+use std::ops::ControlFlow;
+
 use millstream_schemas::input_key::{InputIdentity, input_key};
-use millstream_schemas::{Collected, Control, Event, Record, SchemaIds, Tick, frame};
+use millstream_schemas::{Collected, Control, Event, Id, Record, SchemaIds, Tick, frame};
 use millstream_transports::{Append, Transactions, Transport, partition_for};
 
 use crate::ReplayError;
@@ -26,6 +28,9 @@ pub use table::{Table, TableError};
 const TRANSACTION_BYTES: usize = 4 << 20;
 /// The input of the stages behind the first one.
 const EVENTS: &str = "events";
+/// Ticks at the end of a table of live events. The first lets all the time pass that has passed since, and each lets a stage fire as many
+/// timers as it fires for one record.
+const LAST_TICKS: i64 = 64;
 /// Indices into the topics of the transactions.
 const INPUT: u16 = 0;
 const TO_CONTROL: u16 = 1;
@@ -40,9 +45,10 @@ pub struct Restorer<'a> {
     out: Box<dyn Transactions>,
     partitions: u32,
     open_bytes: usize,
-    /// Events that an earlier call has restored.
-    known: u64,
+    /// What an earlier call has restored.
+    known: Restored,
     key: Vec<u8>,
+    body: Vec<u8>,
 }
 
 impl<'a> Restorer<'a> {
@@ -61,60 +67,83 @@ impl<'a> Restorer<'a> {
         // Fences first: what is counted below must not grow any more.
         let out = transport.transactions(&format!("{to}replay-input"), topics)?;
         let partitions = transport.partition_count(&topic)?;
-        let mut known = 0;
+        let mut known = Restored::default();
         for partition in 0..partitions {
             read(transport, &topic, partition, 0, u64::MAX, |record| {
-                match frame::split(record.value).map(|(id, _)| ids.from_wire(id)) {
-                    Ok(Event::ID) => known += 1,
-                    Ok(Tick::ID | Control::ID) => {}
-                    _ => return Err(ReplayError::NotACopy { topic: topic.clone(), partition, offset: record.offset }),
+                let not_a_copy = || ReplayError::NotACopy { topic: topic.clone(), partition, offset: record.offset };
+                match frame::split(record.value).map(|(id, body)| (ids.from_wire(id), body)) {
+                    Ok((Event::ID, body)) => known.add(&Event::decode(body).map_err(|_| not_a_copy())?),
+                    Ok((Tick::ID | Control::ID, _)) => {}
+                    _ => return Err(not_a_copy()),
                 }
                 Ok(Next::On)
             })?;
         }
-        Ok(Self { transport, ids, from, to, out, partitions, open_bytes: 0, known, key: Vec::new() })
+        Ok(Self { transport, ids, from, to, out, partitions, open_bytes: 0, known, key: Vec::new(), body: Vec::new() })
     }
 
     /// Restores everything there is in the table; `now_ms` is the present, milliseconds UTC. Tells `report` how many events are done, of
-    /// how many. Gives their number.
+    /// how many; where that breaks, it ends. Gives the number of events done.
     ///
     /// # Errors
-    /// Where the table or the log cannot be read, or the log refuses.
+    /// Where the table or the log cannot be read, the log refuses, an import has not ended, or the table is no longer what was restored
+    /// of it.
     pub fn restore(
         &mut self,
         table: &dyn Table,
         now_ms: i64,
-        report: &mut dyn FnMut(u64, u64),
+        report: &mut dyn FnMut(u64, u64) -> ControlFlow<()>,
     ) -> Result<u64, ReplayError> {
+        let data_sets = crate::imports::unfinished(self.transport, self.ids, self.from)?;
+        if !data_sets.is_empty() {
+            return Err(ReplayError::Importing { data_sets });
+        }
         self.control()?;
         let Some(span) = table::span(table)? else { return Ok(0) };
-        let (mut skip, mut done) = (self.known, 0);
-        table::pages(table, &span, &mut |page| {
-            let count = page.count();
-            if count <= skip {
-                skip -= count;
-                done += count;
-                return Ok(());
-            }
+        let origin = if span.is_live { "live" } else { "import" };
+        let (mut skipped, mut done) = (Restored::default(), 0);
+        let ended = table::pages(table, &span, &mut |page| {
             let rows = page.rows(table)?;
-            if self.known == 0 && done == 0 {
+            if self.known.events == 0 && done == 0 {
                 // Time begins just before the first event, so that no partition fires timers earlier than the others.
                 self.ticks("import", span.first_ms.saturating_sub(1))?;
             }
-            for row in rows.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)) {
-                self.event(row)?;
+            let mut last_ms = None;
+            for row in &rows {
+                row::encode(Event::SCHEMA, row, &mut self.body)
+                    .map_err(|why| TableError(format!("a row of events: {why}")))?;
+                let body = std::mem::take(&mut self.body);
+                let event = Event::decode(&body).map_err(|error| TableError(format!("a row of events: {error}")))?;
+                if skipped.events < self.known.events {
+                    skipped.add(&event);
+                    self.refuse_another_table(&skipped)?;
+                } else {
+                    self.event(&event)?;
+                    last_ms = Some(event.received_at);
+                }
+                self.body = body;
+                self.body.clear();
             }
+            done += page.count();
+            let Some(last_ms) = last_ms else { return Ok(ControlFlow::Continue(())) };
+            // Partitions that nothing came to must not hold time back for the others.
+            self.ticks(origin, last_ms)?;
             // No transaction stays open while the warehouse is asked, or stages are waited for: it would run out of time.
             self.commit()?;
-            skip = 0;
-            done += count;
-            report(done, span.events);
-            Ok(())
+            Ok(report(done, span.events))
         })?;
+        if ended.is_break() {
+            return Ok(done);
+        }
+        if skipped.events < self.known.events {
+            return Err(another_table().into());
+        }
         if span.is_live {
-            self.ticks("live", now_ms.max(span.last_ms))?;
+            for before_ms in (0..LAST_TICKS).rev() {
+                self.ticks(origin, now_ms.max(span.last_ms).saturating_sub(before_ms))?;
+            }
         } else {
-            self.ticks("import", span.last_ms)?;
+            self.ticks(origin, span.last_ms)?;
         }
         self.commit()?;
         crate::imports::copy(self.transport, self.ids, self.from, self.to)?;
@@ -140,10 +169,13 @@ impl<'a> Restorer<'a> {
         self.commit()
     }
 
-    fn event(&mut self, row: &serde_json::Map<String, serde_json::Value>) -> Result<(), ReplayError> {
-        let mut body = Vec::new();
-        row::encode(Event::SCHEMA, row, &mut body).map_err(|why| TableError(format!("a row of events: {why}")))?;
-        let event = Event::decode(&body).map_err(|error| TableError(format!("a row of events: {error}")))?;
+    /// Refuses where as many events as were restored are others than those.
+    fn refuse_another_table(&self, skipped: &Restored) -> Result<(), TableError> {
+        let is_another = skipped.events == self.known.events && *skipped != self.known;
+        if is_another { Err(another_table()) } else { Ok(()) }
+    }
+
+    fn event(&mut self, event: &Event<'_>) -> Result<(), ReplayError> {
         let identity = InputIdentity {
             device: event.device_id,
             user: event.user_id,
@@ -151,7 +183,7 @@ impl<'a> Restorer<'a> {
             event: Some(event.event_id),
         };
         input_key(event.site, identity, &mut self.key);
-        let mut value = Vec::with_capacity(body.len() + 8);
+        let mut value = Vec::new();
         event.encode_framed(self.ids.to_wire(Event::ID), &mut value);
         let partition = partition_for(&self.key, self.partitions);
         let timestamp_ms = event.received_at.max(0);
@@ -174,6 +206,29 @@ impl<'a> Restorer<'a> {
         self.open_bytes = 0;
         commit(self.out.as_mut(), &format!("{}{}", self.to, Collected::TOPIC))
     }
+}
+
+/// Events, whatever their order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Restored {
+    events: u64,
+    /// The sum of hashes of what tells them apart and orders them.
+    sum: u128,
+}
+
+impl Restored {
+    fn add(&mut self, event: &Event<'_>) {
+        self.events += 1;
+        let received_at = event.received_at.to_be_bytes();
+        let id = Id::of(&[event.site.as_bytes(), event.event_id.as_bytes(), &received_at]);
+        self.sum = self.sum.wrapping_add(id.0);
+    }
+}
+
+fn another_table() -> TableError {
+    let why = "the table events is no longer what was restored of it before (rows were deleted, imported or delivered late): restore into \
+               another namespace";
+    TableError(why.to_owned())
 }
 
 impl std::fmt::Debug for Restorer<'_> {

@@ -4,7 +4,7 @@ use millstream_schemas::avro::write;
 use millstream_schemas::{Decimal, Field, FieldType, Id, RecordSchema};
 use serde_json::{Map, Value};
 
-/// Appends the Avro body of a row.
+/// Appends the Avro body of a row. A decimal that came as a number has 15 digits at most: no price has more.
 ///
 /// # Errors
 /// Which column cannot be what it is, and why.

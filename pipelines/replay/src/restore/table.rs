@@ -1,5 +1,7 @@
 //! The table of accepted events, asked in SQL that every warehouse understands.
 
+use std::ops::ControlFlow;
+
 use millstream_schemas::{Event, Record};
 use serde_json::{Map, Value};
 
@@ -35,11 +37,12 @@ pub(super) struct Span {
     pub is_live: bool,
 }
 
-/// Rows that were received within a time.
+/// Rows that were received within a time; some of them, where they are too many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Page {
     from_ms: i64,
     until_ms: i64,
+    offset: u64,
     count: u64,
 }
 
@@ -62,8 +65,8 @@ pub(super) fn span(table: &dyn Table) -> Result<Option<Span>, TableError> {
 pub(super) fn pages(
     table: &dyn Table,
     span: &Span,
-    each: &mut dyn FnMut(Page) -> Result<(), ReplayError>,
-) -> Result<(), ReplayError> {
+    each: &mut dyn FnMut(Page) -> Result<ControlFlow<()>, ReplayError>,
+) -> Result<ControlFlow<()>, ReplayError> {
     let mut open = vec![(span.first_ms, span.last_ms.saturating_add(1))];
     while let Some((from_ms, until_ms)) = open.pop() {
         let count = number(table, &format!("select count(*) as n from events where {}", within(from_ms, until_ms)))?;
@@ -72,11 +75,19 @@ pub(super) fn pages(
             let middle_ms = from_ms + length_ms / 2;
             open.push((middle_ms, until_ms));
             open.push((from_ms, middle_ms));
-        } else if count > 0 {
-            each(Page { from_ms, until_ms, count })?;
+            continue;
+        }
+        // Imports of days put all of a day on one instant.
+        let mut offset = 0;
+        while offset < count {
+            let page = Page { from_ms, until_ms, offset, count: (count - offset).min(PAGE_ROWS) };
+            if each(page)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            offset += page.count;
         }
     }
-    Ok(())
+    Ok(ControlFlow::Continue(()))
 }
 
 impl Page {
@@ -91,14 +102,16 @@ impl Page {
         let rows = ask(
             table,
             &format!(
-                "select {} from events where {} order by received_at, revision, site, event_id",
+                "select {} from events where {} order by received_at, revision, site, event_id limit {} offset {}",
                 columns.join(", "),
-                within(self.from_ms, self.until_ms)
+                within(self.from_ms, self.until_ms),
+                self.count,
+                self.offset
             ),
         )?;
         if rows.len() as u64 != self.count {
             return Err(TableError(format!(
-                "events has {} rows where it had {} a moment ago: stop what delivers to it, then try again",
+                "events has {} rows where it had {} a moment ago: stop what changes it, then try again",
                 rows.len(),
                 self.count
             )));

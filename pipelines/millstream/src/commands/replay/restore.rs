@@ -1,5 +1,7 @@
 //! `millstream replay rebuild --from-warehouse`: a namespace from the table of accepted events, where the log has lost its beginning.
 
+use std::ops::ControlFlow;
+
 use millstream_deliver::{ClickHouse, QueryFormat};
 use millstream_replay::restore::{Restorer, Table};
 
@@ -25,10 +27,9 @@ pub fn restore(app: &App, into: &str) -> Result<(), Failure> {
     let mut processed = Ok(());
     let restored = restorer.restore(table.as_ref(), app.clock.now_ms(), &mut |done, all| {
         progress.at(done, all, "accepted events");
-        if processed.is_ok() {
-            // What one stage sends on must not wait behind years of the rest.
-            processed = process(&running, done, into, &mut progress);
-        }
+        // What one stage sends on must not wait behind years of the rest.
+        processed = process(&running, done, into, &mut progress);
+        if processed.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     });
     let restored = restored.map_err(Failure::from).and_then(|events| {
         processed?;
