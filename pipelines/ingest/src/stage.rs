@@ -76,8 +76,7 @@ impl IngestStage {
 
     fn collected(&mut self, record: RecordRef<'_>, collected: &Collected<'_>, out: &mut Outputs) {
         if self.now.closed.is_closed() {
-            let error = whole(Reason::NamespaceClosed, "this namespace was handed over to another one");
-            reject(&self.shared, record, Some(collected), &error, out);
+            reject(&self.shared, record, Some(collected), &handed_over(), out);
             return self.now.fates.count(Fate::Rejected);
         }
         self.observe(collected.received_at, collected.origin != IMPORT);
@@ -103,7 +102,7 @@ impl IngestStage {
 
     fn restored(&mut self, record: RecordRef<'_>, accepted: &Event<'_>, out: &mut Outputs) -> Result<Fate, InputError> {
         if self.now.closed.is_closed() {
-            return Err(whole(Reason::NamespaceClosed, "this namespace was handed over to another one"));
+            return Err(handed_over());
         }
         self.observe(accepted.received_at, accepted.origin != IMPORT);
         let fate = restore(&self.shared, &mut self.dedup, &mut self.identities, record, accepted, out);
@@ -143,6 +142,11 @@ impl IngestStage {
             Emitter { shared: &self.shared, record, out }.watermark(self.partition, time_ms);
         }
     }
+}
+
+#[cold]
+fn handed_over() -> InputError {
+    whole(Reason::NamespaceClosed, "this namespace was handed over to another one")
 }
 
 #[cold]

@@ -62,7 +62,7 @@ impl IdleReaders {
         Ok(Arc::new(ReaderClient { consumer, has_read: BTreeSet::from([read]) }))
     }
 
-    /// Keeps a client, unless it cannot be stopped reading, or there are enough.
+    /// Keeps a client, unless it cannot be stopped reading or has read too much; where there are enough, in the place of another one.
     pub fn keep(&self, client: Arc<ReaderClient>) {
         if client.consumer.unassign().is_err() || client.has_read.len() >= PARTITIONS_MAX {
             return;

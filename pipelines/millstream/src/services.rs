@@ -15,6 +15,8 @@ use crate::config::Config;
 use crate::error::Failure;
 use crate::snapshots;
 
+/// The stages, in the order in which records pass them.
+pub const STAGES: [&str; 2] = ["ingest", "profile"];
 /// Panics on one partition after which a worker stops it.
 const MAX_POISONED: usize = 100;
 /// How long an idle, fully read input waits before it is told that time passes.

@@ -20,9 +20,9 @@ use crate::reading::{Next, read};
 use crate::stragglers::{Stragglers, Stretch, append, missing};
 
 /// Bytes of one transaction.
-const TRANSACTION_BYTES: usize = 4 << 20;
+pub(crate) const TRANSACTION_BYTES: usize = 4 << 20;
 /// The input of the stages behind the first one.
-const EVENTS: &str = "events";
+pub(crate) const EVENTS: &str = "events";
 /// A control record is in all partitions by one transaction, but partitions show it one after the other.
 const SHOWN_WITHIN: u32 = 1_500;
 const LOOK_AGAIN: Duration = Duration::from_millis(20);

@@ -14,11 +14,9 @@ use crate::config::Config;
 use crate::demo::folder;
 use crate::error::Failure;
 use crate::progress::{Progress, tell};
-use crate::services::Services;
+use crate::services::{STAGES, Services};
 use crate::topology;
 
-/// The stages, in the order in which records pass them.
-const STAGES: [&str; 2] = ["ingest", "profile"];
 /// Events after which an import waits until they are processed. Where years wait in the log, what stages send to each other comes years
 /// later, and all events of a source that goes over to another person wait for it in memory.
 const PACE_EVENTS: u64 = 20_000;

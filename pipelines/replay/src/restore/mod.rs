@@ -19,15 +19,11 @@ use millstream_transports::{Append, Transactions, Transport, partition_for};
 use crate::ReplayError;
 use crate::closing::said;
 use crate::control::{CONTROL, control_in, last_number};
-use crate::copy::commit;
+use crate::copy::{EVENTS, TRANSACTION_BYTES, commit};
 use crate::reading::{Next, read};
 
 pub use table::{Table, TableError};
 
-/// Bytes of one transaction.
-const TRANSACTION_BYTES: usize = 4 << 20;
-/// The input of the stages behind the first one.
-const EVENTS: &str = "events";
 /// Ticks at the end of a table of live events. The first lets all the time pass that has passed since, and each lets a stage fire as many
 /// timers as it fires for one record.
 const LAST_TICKS: i64 = 64;

@@ -15,13 +15,13 @@ use millstream_schemas::closing::{Closing, NAMESPACE_CLOSED_KIND};
 use millstream_transports::Walk;
 
 use super::compare::compare_with;
-use super::rebuild::{End, Rebuilding, STAGES, copier};
+use super::rebuild::{End, Rebuilding, copier};
 use crate::app::App;
 use crate::config::{Config, TransportKind};
 use crate::control::{Change, TASK_INPUTS, publish_changes};
 use crate::error::Failure;
 use crate::progress::{Progress, tell};
-use crate::services::Services;
+use crate::services::{STAGES, Services};
 use crate::topology;
 
 /// Between two looks at how far something has come.

@@ -8,11 +8,9 @@ use crate::app::{App, refuse_if_closed};
 use crate::config::{Config, bad_namespace};
 use crate::error::Failure;
 use crate::progress::Progress;
-use crate::services::Services;
+use crate::services::{STAGES, Services};
 use crate::topology;
 
-/// The stages, in the order in which records pass them.
-pub const STAGES: [&str; 2] = ["ingest", "profile"];
 /// How long partitions of a rebuild that was killed may take to come here: longer than any session.
 const OWNED_WITHIN: Duration = Duration::from_secs(120);
 
