@@ -22,7 +22,13 @@ READY_LIMIT_S = 60
 USER = "millstream"
 
 _JVM = ["-Xms64m", "-Xmx320m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
-_LOG_LEVEL = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
+_LOG_LEVEL = [
+    "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn",
+    "-Dorg.slf4j.simpleLogger.showDateTime=true",
+    "-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS",
+    # Which coordinators are loaded and unloaded: the first question when a group stands still.
+    "-Dorg.slf4j.simpleLogger.log.org.apache.kafka.coordinator.common=info",
+]
 _TEN_YEARS_MS = 10 * 365 * 24 * 3600 * 1000
 _LONG_MAX = 2**63 - 1
 

@@ -11,6 +11,7 @@
 //!   (an abort with unsent messages is fatal in librdkafka), a new producer of the same id after a fatal error.
 //! * [`reader`], [`appender`], [`topics`]: reading outside groups, acknowledged appends, creating topics.
 //! * [`check`]: is the cluster reachable, are we let in, and do its settings keep the promises we build on?
+//! * [`hanging`]: transactions that the broker forgot to end.
 //!
 //! A cluster with access control must grant: describe, read and write on the topics; read on the members' groups, describe on the groups
 //! `<client id>-reader`, `-inquirer` and `-check`; write on the transactional ids; idempotent writes; for `ensure_topics` and `check`
@@ -23,6 +24,7 @@ pub mod config;
 mod errors;
 mod events;
 mod group;
+pub mod hanging;
 mod idle_readers;
 pub mod member;
 mod native;
@@ -34,4 +36,5 @@ mod transport;
 
 pub use check::{CheckError, CheckReport, Warning};
 pub use config::{GroupProtocol, KafkaConfig, Sasl, SaslMechanism, Secret, Security, Tls};
+pub use hanging::HangingTransaction;
 pub use transport::KafkaTransport;

@@ -21,6 +21,8 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 const CREATED: Duration = Duration::from_secs(30);
 /// A committed offset may be held back by a transaction until that times out (10 s at most) and its end is written.
 const STABLE: Duration = Duration::from_secs(20);
+/// What else may be behind a committed offset that cannot be had: to librdkafka that is a request without an answer.
+const PERHAPS_HANGING: &str = "where the brokers answer otherwise, a transaction hangs: `millstream check` and docs/operate/hanging-transaction.md";
 
 /// A consumer with its background errors at hand.
 pub(crate) trait Inquirer {
@@ -129,7 +131,14 @@ pub(crate) fn committed<I: Inquirer>(from: &I, topic: &str, partition: i32) -> R
     let doing = || format!("asking for the committed offset of {topic}[{partition}]");
     let deadline = Instant::now() + STABLE;
     loop {
-        let failed = |error: &KafkaError| describe(&doing(), error, from.explanation());
+        let failed = |error: &KafkaError| {
+            let held = matches!(
+                error.rdkafka_error_code(),
+                Some(Code::UnstableOffsetCommit | Code::OperationTimedOut | Code::RequestTimedOut)
+            );
+            let explanation = from.explanation().or_else(|| held.then(|| PERHAPS_HANGING.to_owned()));
+            describe(&doing(), error, explanation)
+        };
         let list = list_of(&[(topic.to_owned(), partition)], Offset::Invalid).map_err(|error| failed(&error))?;
         let answer = from.consumer().committed_offsets(list, REQUEST).and_then(|list| {
             let elements = list.elements();

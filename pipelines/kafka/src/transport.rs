@@ -15,6 +15,7 @@ use crate::check::{self, CheckError, CheckReport};
 use crate::config::KafkaConfig;
 use crate::errors::describe;
 use crate::events::Quiet;
+use crate::hanging::{self, HangingTransaction};
 use crate::idle_readers::IdleReaders;
 use crate::member::KafkaMember;
 use crate::reader::KafkaReader;
@@ -49,6 +50,15 @@ impl KafkaTransport {
     /// Connects, logs in, and compares the cluster's settings and those of `topics` with what our promises need.
     pub fn check(&self, topics: &[TopicSpec]) -> std::result::Result<CheckReport, CheckError> {
         check::check(&self.config, topics)
+    }
+
+    /// The transactions of these topics that stay open for longer than the broker should let any. Answers at once where none is open;
+    /// otherwise one may be somebody's who has just died, so it waits for `transaction_timeout_ms` and 12 s more.
+    ///
+    /// # Errors
+    /// Where the brokers do not answer, or there is no such topic.
+    pub fn hanging_transactions(&self, topics: &[String]) -> Result<Vec<HangingTransaction>> {
+        hanging::hanging(&self.config, self.inquirer.as_ref(), topics)
     }
 
     fn require_topics(&self, topics: &[String]) -> Result<()> {

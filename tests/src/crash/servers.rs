@@ -1,6 +1,6 @@
 //! A development server of a test's own, which it may kill.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use tempfile::TempDir;
@@ -34,6 +34,11 @@ impl DevServer {
         let address = said.lines().find_map(|line| line.strip_prefix(variable)?.strip_prefix('='));
         server.address = address.unwrap_or_else(|| panic!("no {variable} in {said:?}")).to_owned();
         Some(server)
+    }
+
+    /// Where its data and its log are.
+    pub fn folder(&self) -> &Path {
+        self.directory.path()
     }
 
     /// SIGKILL.

@@ -1,8 +1,11 @@
 //! Outputs and offsets are visible together or not at all.
 
+use millstream_kafka::{HangingTransaction, KafkaConfig, KafkaTransport};
 use millstream_transports::{CommitOutcome, OffsetCommit, Transport};
+use rdkafka::config::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 
-use crate::support::{append, at, commit_of, contents, fill, join, topic, transport, unique};
+use crate::support::{PATIENCE, append, at, commit_of, config, contents, fill, join, topic, transport, unique};
 
 #[test]
 fn outputs_and_offsets_commit_together() {
@@ -62,6 +65,38 @@ fn an_open_transaction_hides_what_follows_it() {
     assert_eq!(contents(&kafka, &input, 0), Vec::<String>::new(), "up to the last stable offset only");
     assert_eq!(open.commit(), CommitOutcome::Committed);
     assert_eq!(contents(&kafka, &input, 0), ["first", "second"]);
+}
+
+#[test]
+fn a_hanging_transaction_is_named() {
+    let Some(config) = config("a_hanging_transaction_is_named") else { return };
+    let kafka = KafkaTransport::new(config.clone()).expect("a transport");
+    let (whole, held) = (topic(&kafka, "whole", 2), topic(&kafka, "held", 2));
+    let topics = [whole.clone(), held.clone()];
+    fill(&kafka, &whole, 0, &["a", "b"]);
+    fill(&kafka, &held, 1, &["a"]);
+    assert_eq!(kafka.hanging_transactions(&topics).expect("asked"), []);
+
+    // One that the broker lets stay open for longer than it would let any of ours.
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .set("transactional.id", unique("hanging"))
+        .set("transaction.timeout.ms", "120000")
+        .create()
+        .expect("a producer");
+    producer.init_transactions(PATIENCE).expect("initialized");
+    producer.begin_transaction().expect("begun");
+    producer.send(BaseRecord::to(&held).partition(1).key("k").payload("never")).expect("sent");
+    producer.flush(PATIENCE).expect("flushed");
+    let hanging = KafkaTransport::new(KafkaConfig { transaction_timeout_ms: 1, ..config }).expect("a transport");
+    let expected = HangingTransaction { topic: held.clone(), partition: 1, offset: 2 };
+    assert_eq!(hanging.hanging_transactions(&topics).expect("asked"), [expected]);
+
+    // One that somebody ends while it is looked at is none.
+    let looking = std::thread::spawn(move || kafka.hanging_transactions(&topics));
+    std::thread::sleep(std::time::Duration::from_secs(1));
+    producer.abort_transaction(PATIENCE).expect("aborted");
+    assert_eq!(looking.join().expect("joined").expect("asked"), []);
 }
 
 #[test]

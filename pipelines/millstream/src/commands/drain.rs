@@ -38,7 +38,7 @@ pub fn drain(config: Config) -> Result<(), Failure> {
             running.stop().map_err(Failure::new)?;
             return Err(Failure::new(format!(
                 "not drained: another process has partitions of {stage}, or had them and its session has not ended; stop all processes of \
-                 `millstream run ingest profile` and try again"
+                 `millstream run ingest profile` and try again. If there are none, see what `millstream check` says"
             )));
         }
         running.drain_stage(stage, |_| {});

@@ -1,6 +1,6 @@
 //! The processes under the storm: each a `millstream` of its own, started again whenever it is gone, as a supervisor does.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -129,11 +129,6 @@ impl Node {
     pub fn said(&self) -> String {
         let bytes = std::fs::read(&self.log).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
-    }
-
-    /// Where that is.
-    pub fn log(&self) -> File {
-        File::open(&self.log).unwrap()
     }
 
     fn tail(&self) -> String {

@@ -13,6 +13,7 @@ mod replay;
 mod rows;
 mod verify;
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -140,6 +141,7 @@ struct Place {
     installation: Installation,
     broker: Arc<DevServer>,
     warehouse: Arc<DevServer>,
+    seed: u64,
 }
 
 impl Place {
@@ -171,13 +173,44 @@ impl Place {
         ] {
             installation.set(key, value);
         }
-        Some(Self { installation, broker, warehouse })
+        Some(Self { installation, broker, warehouse, seed: storm.seed })
     }
 
     fn transport(&self) -> KafkaTransport {
         let config = KafkaConfig { development: true, ..KafkaConfig::new(self.broker.address.clone()) };
         KafkaTransport::new(config).unwrap()
     }
+}
+
+impl Drop for Place {
+    /// What everybody said, servers too, and of a run that panicked as well, for whoever looks for a cause.
+    fn drop(&mut self) {
+        let Some(folder) = std::env::var_os("STORM_LOGS") else { return };
+        let to = Path::new(&folder).join(self.seed.to_string());
+        let logs = [
+            ("", self.installation.folder().to_owned()),
+            ("broker-", self.broker.folder().to_owned()),
+            ("warehouse-", self.warehouse.folder().to_owned()),
+        ];
+        for (prefix, from) in logs {
+            if let Err(error) = keep_logs(&from, &to, prefix) {
+                eprintln!("the logs of {} are not kept: {error}", from.display());
+            }
+        }
+    }
+}
+
+/// Copies every `*.log` of a folder.
+fn keep_logs(from: &Path, to: &Path, prefix: &str) -> std::io::Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let path = entry?.path();
+        if path.is_file() && path.extension().is_some_and(|extension| extension == "log") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            std::fs::copy(&path, to.join(format!("{prefix}{name}")))?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs a storm and compares; `None` where the machine lacks a server.
@@ -282,9 +315,6 @@ fn rage(place: &Place, storm: &Storm, report: &mut Report) -> Known {
     if let Err(why) = deliver.stop(PATIENCE) {
         report.add(Check { name: "deliver stops in order".to_owned(), good: Some(false), says: why });
     }
-    for node in &fleet {
-        keep_log(node, storm.seed);
-    }
     known
 }
 
@@ -331,16 +361,6 @@ fn behind(transport: &KafkaTransport) -> Vec<String> {
         }
     }
     behind
-}
-
-/// What everybody said, for whoever looks for a cause.
-fn keep_log(node: &Node, seed: u64) {
-    if let Some(folder) = std::env::var_os("STORM_LOGS") {
-        std::fs::create_dir_all(&folder).unwrap();
-        let to = std::path::Path::new(&folder).join(format!("{}-{seed}.log", node.name));
-        let mut out = std::fs::File::create(to).unwrap();
-        std::io::copy(&mut node.log(), &mut out).unwrap();
-    }
 }
 
 /// Reads what is committed, and looks whether all input was processed.

@@ -1,5 +1,11 @@
 //! `millstream check`
 
+#[cfg(feature = "kafka")]
+mod kafka;
+#[cfg(not(feature = "kafka"))]
+#[path = "no_kafka.rs"]
+mod kafka;
+
 use millstream_deliver::ClickHouse;
 
 use crate::config::{Config, TransportKind, WarehouseKind};
@@ -22,7 +28,12 @@ pub fn run(config: &Config) -> Result<(), Failure> {
             tell(&format!("{what}: {error}"));
         }
     };
-    report("log", check_log(config));
+    let log = check_log(config);
+    let reachable = log.is_ok();
+    report("log", log);
+    if reachable && config.transport == TransportKind::Kafka {
+        report("transactions", kafka::transactions(config));
+    }
     report("warehouse", check_warehouse(config));
     report("snapshots", snapshots::check(config).map(|()| Vec::new()));
     if !config.registry.url.is_empty() {
@@ -58,29 +69,8 @@ fn check_log(config: &Config) -> Result<Vec<String>, String> {
                 .map_err(|error| format!("{}: {error}", config.data_dir.display()))?;
             Ok(Vec::new())
         }
-        TransportKind::Kafka => check_kafka(config),
+        TransportKind::Kafka => kafka::settings(config),
     }
-}
-
-#[cfg(feature = "kafka")]
-fn check_kafka(config: &Config) -> Result<Vec<String>, String> {
-    let transport = crate::log::kafka_transport(config).map_err(|failure| failure.to_string())?;
-    let report = transport.check(&crate::topology::all(config)).map_err(|error| error.to_string())?;
-    if let Ok(ids) = registry::register(&config.registry.url, &config.namespace)
-        // A namespace without topics yet is not closed.
-        && let Ok(Some(closed)) = millstream_replay::closing::closed_by(&transport, &ids, &config.namespace)
-    {
-        return Err(format!(
-            "namespace {:?} was handed over to {:?}: no process with a collector starts in it",
-            config.namespace, closed.successor
-        ));
-    }
-    Ok(report.warnings.iter().map(ToString::to_string).collect())
-}
-
-#[cfg(not(feature = "kafka"))]
-fn check_kafka(_config: &Config) -> Result<Vec<String>, String> {
-    Err("this binary was built without the feature `kafka`".to_owned())
 }
 
 fn check_warehouse(config: &Config) -> Result<Vec<String>, String> {
