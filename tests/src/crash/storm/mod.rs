@@ -1,31 +1,31 @@
 //! A storm over real servers: collector, two workers and a deliverer on Kafka and ClickHouse, under load, killed and frozen at random
 //! moments together with the servers themselves; then everything is compared with everything.
 //!
-//! [`fleet`] are the processes, [`load`] is the client that keeps its own list, [`chaos`] hits them, [`recorded`] reads what is committed,
+//! [`place`] are the servers, [`fleet`] are the processes, [`load`] is the client that keeps its own list, [`chaos`] hits them, [`recorded`] reads what is committed,
 //! [`replay`] runs the stages over it without anybody else, [`compare`] judges, and [`verify`] asks the program itself.
 
 mod chaos;
 mod compare;
 pub mod fleet;
 mod load;
+mod place;
 mod recorded;
 mod replay;
 mod rows;
 mod verify;
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use millstream_kafka::{KafkaConfig, KafkaTransport};
+use millstream_kafka::KafkaTransport;
 use millstream_transports::Transport;
 
 use crate::binary::Installation;
 use crate::crash::outside;
-use crate::crash::servers::DevServer;
 use chaos::{Chaos, SESSION_TIMEOUT_MS};
 use fleet::Node;
 use load::{Client, Known, Load};
+use place::Place;
 use recorded::Recorded;
 
 /// Partitions of every topic that has several.
@@ -136,83 +136,6 @@ fn line(check: &Check) -> String {
     format!("{mark:13} {:44} {}", check.name, check.says)
 }
 
-/// The servers and the installation of a run.
-struct Place {
-    installation: Installation,
-    broker: Arc<DevServer>,
-    warehouse: Arc<DevServer>,
-    seed: u64,
-}
-
-impl Place {
-    /// `None` where the machine lacks a server; `test` is then skipped.
-    fn new(test: &str, storm: &Storm) -> Option<Self> {
-        let broker = Arc::new(DevServer::start(test, "kafka", "KAFKA_BROKERS")?);
-        let warehouse = Arc::new(DevServer::start(test, "clickhouse", "CLICKHOUSE_URL")?);
-        // Sessions end while the storm lasts, and some events come too late.
-        let settings = format!(
-            "[[sites]]\nname = \"demo\"\nwrite_keys = [\"{KEY}\"]\nmax_events_per_second = 100000\n\
-             [sites.settings]\nsession_gap_ms = 5000\nhorizon_ms = 21600000\n"
-        );
-        let mut installation = Installation::embedded().with_config_text(&settings);
-        for (key, value) in [
-            ("TRANSPORT", "kafka"),
-            ("KAFKA__BROKERS", &broker.address),
-            ("KAFKA__DEVELOPMENT", "true"),
-            ("KAFKA__SESSION_TIMEOUT_MS", &SESSION_TIMEOUT_MS.to_string()),
-            ("KAFKA__GROUP_PROTOCOL", &storm.protocol),
-            ("PARTITIONS", &PARTITIONS.to_string()),
-            ("WAREHOUSE", "clickhouse"),
-            ("CLICKHOUSE__URL", &warehouse.address),
-            ("CLICKHOUSE__DATABASE", DATABASE),
-            // Small and young batches, so that there are many to be killed between.
-            ("DELIVER__MAX_ROWS", "500"),
-            ("DELIVER__MAX_AGE_MS", "200"),
-            ("SNAPSHOTS__ENABLED", if storm.snapshots { "true" } else { "false" }),
-            ("SNAPSHOTS__INTERVAL_MS", &storm.snapshot_interval_ms.to_string()),
-        ] {
-            installation.set(key, value);
-        }
-        Some(Self { installation, broker, warehouse, seed: storm.seed })
-    }
-
-    fn transport(&self) -> KafkaTransport {
-        let config = KafkaConfig { development: true, ..KafkaConfig::new(self.broker.address.clone()) };
-        KafkaTransport::new(config).unwrap()
-    }
-}
-
-impl Drop for Place {
-    /// What everybody said, servers too, and of a run that panicked as well, for whoever looks for a cause.
-    fn drop(&mut self) {
-        let Some(folder) = std::env::var_os("STORM_LOGS") else { return };
-        let to = Path::new(&folder).join(self.seed.to_string());
-        let logs = [
-            ("", self.installation.folder().to_owned()),
-            ("broker-", self.broker.folder().to_owned()),
-            ("warehouse-", self.warehouse.folder().to_owned()),
-        ];
-        for (prefix, from) in logs {
-            if let Err(error) = keep_logs(&from, &to, prefix) {
-                eprintln!("the logs of {} are not kept: {error}", from.display());
-            }
-        }
-    }
-}
-
-/// Copies every `*.log` of a folder.
-fn keep_logs(from: &Path, to: &Path, prefix: &str) -> std::io::Result<()> {
-    std::fs::create_dir_all(to)?;
-    for entry in std::fs::read_dir(from)? {
-        let path = entry?.path();
-        if path.is_file() && path.extension().is_some_and(|extension| extension == "log") {
-            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            std::fs::copy(&path, to.join(format!("{prefix}{name}")))?;
-        }
-    }
-    Ok(())
-}
-
 /// Runs a storm and compares; `None` where the machine lacks a server.
 ///
 /// # Panics
@@ -306,6 +229,7 @@ fn rage(place: &Place, storm: &Storm, report: &mut Report) -> Known {
             node.name, lives.starts, lives.restored_starts, lives.tasks, lives.restored_tasks
         ));
     }
+    report.add(check(&place.installation));
     drain(place, storm, report);
     let deliver = &mut fleet[3];
     let transport = place.transport();
@@ -316,6 +240,15 @@ fn rage(place: &Place, storm: &Storm, report: &mut Report) -> Known {
         report.add(Check { name: "deliver stops in order".to_owned(), good: Some(false), says: why });
     }
     known
+}
+
+/// Whether the program finds servers and settings in order: a transaction that a broker forgot to end would hold up all that follows.
+fn check(installation: &Installation) -> Check {
+    let looked = installation.command().arg("check").output().unwrap();
+    let said = String::from_utf8_lossy(&looked.stderr);
+    let wrong: Vec<String> =
+        if looked.status.success() { Vec::new() } else { said.lines().map(str::to_owned).collect() };
+    Check::new("check finds everything in order", &wrong, looked.status.to_string())
 }
 
 /// Lets the program process what is in the log, while no time passes: a tick would be one more record.
