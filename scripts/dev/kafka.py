@@ -49,6 +49,7 @@ def prepare(instance: Instance) -> None:
 
 def launch(instance: Instance) -> None:
     """Writes the configuration, formats a new data directory, starts the broker."""
+    _same_version(instance)
     tls = bool(instance.state.options.get("tls"))
     password = instance.state.exports.get("KAFKA_TLS_PASSWORD") or secrets.token_hex(16)
     if tls and not (instance.data / "certs").exists():
@@ -81,6 +82,17 @@ def ready(instance: Instance) -> bool:
 
 def after_ready(_instance: Instance) -> None:
     """Nothing more: topics are made by those who use them."""
+
+
+def _same_version(instance: Instance) -> None:
+    """Data of another version are not started on: an older broker cannot read a newer one's."""
+    made_by = instance.state.options.get("version")
+    if (instance.data / "log" / "meta.properties").exists() and made_by != pins.KAFKA:
+        raise ServerFailed(
+            f"{instance.data} holds data of another version of Kafka than {pins.KAFKA}: "
+            "remove that folder, or name another --data"
+        )
+    instance.state.options["version"] = pins.KAFKA
 
 
 def _format(base: list[str], instance: Instance, properties: Path, password: str) -> None:

@@ -6,7 +6,8 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use millstream_transports::Result;
+use millstream_transports::{Result, TransportError};
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::BaseConsumer;
 
 use crate::config::KafkaConfig;
@@ -15,9 +16,10 @@ use crate::events::Quiet;
 use crate::settings;
 use crate::topics::{partition_count, watermarks};
 
-/// The broker looks for transactions that have timed out every 10 s, unless it is set otherwise.
-const CLEANUP: Duration = Duration::from_secs(12);
-/// Between two looks at a transaction that is open.
+/// How much later than its time-out the end of a transaction can come: the broker looks every 10 s by default, and may have to load its
+/// transactions first.
+pub(crate) const OVERDUE: Duration = Duration::from_secs(20);
+/// Between two looks at a partition that is held.
 const PAUSE: Duration = Duration::from_millis(200);
 
 /// A transaction that has been open for longer than any may be.
@@ -36,9 +38,19 @@ impl fmt::Display for HangingTransaction {
         let Self { topic, partition, offset } = self;
         write!(
             f,
-            "{topic}[{partition}]: a hanging transaction from offset {offset} on, which is as far as committed records can be read"
+            "{topic}[{partition}]: a transaction hangs from offset {offset} on; committed records can be read up to there only"
         )
     }
+}
+
+/// A partition whose committed records end before its last one.
+struct Held {
+    topic: String,
+    partition: u32,
+    /// Where it ended at the first look: whatever lies below began before that, so it is due by the same time.
+    end: u64,
+    /// Up to where committed records can be read.
+    readable: u64,
 }
 
 /// See [`crate::KafkaTransport::hanging_transactions`].
@@ -46,36 +58,97 @@ pub(crate) fn hanging(
     config: &KafkaConfig,
     committed: &BaseConsumer<Quiet>,
     topics: &[String],
+    waiting: &dyn Fn(Duration),
 ) -> Result<Vec<HangingTransaction>> {
     let everything: BaseConsumer<Quiet> = settings::consumer(config, &format!("{}-check", config.client_id))?
         .set("isolation.level", "read_uncommitted")
+        // Hardly polled, so that log lines would pile up; errors are kept and bounded.
+        .set_log_level(RDKafkaLogLevel::Critical)
         .create_with_context(Quiet::default())
         .map_err(|error| describe("starting a client", &error, None))?;
-    let readable_to = |topic: &str, partition| Ok(watermarks(committed, topic, partition)?.1);
-    let started = Instant::now();
-    let mut open = Vec::new();
+    let end_of = |client, topic: &str, partition: u32| {
+        let partition = i32::try_from(partition)
+            .map_err(|_| TransportError::Other(format!("{topic} has no partition {partition}")))?;
+        Ok(watermarks(client, topic, partition)?.1)
+    };
+    let mut held = Vec::new();
     for topic in topics {
         for partition in 0..partition_count(committed, topic)? {
-            let at = i32::try_from(partition).unwrap_or(i32::MAX);
-            // In this order, so that what is written in between makes a false suspicion, which passes, and never hides a true one.
-            let offset = readable_to(topic, at)?;
-            if offset < watermarks(&everything, topic, at)?.1 {
-                open.push(HangingTransaction { topic: topic.clone(), partition, offset });
+            // In this order, so that what is written in between makes a suspicion that passes, and never hides a true one.
+            let readable = end_of(committed, topic, partition)?;
+            let end = end_of(&everything, topic, partition)?;
+            if readable < end {
+                held.push(Held { topic: topic.clone(), partition, end, readable });
             }
         }
     }
-    let longest = Duration::from_millis(u64::from(config.transaction_timeout_ms)) + CLEANUP;
+    let longest = Duration::from_millis(u64::from(config.transaction_timeout_ms)) + OVERDUE;
+    let started = Instant::now();
+    if !held.is_empty() {
+        waiting(longest);
+    }
+    still_held(
+        held,
+        |topic, partition| end_of(committed, topic, partition),
+        || {
+            std::thread::sleep(PAUSE);
+            started.elapsed() < longest
+        },
+    )
+}
+
+/// Looks at what is held until nothing is, or `go_on` says that the time is over.
+fn still_held(
+    mut held: Vec<Held>,
+    readable_to: impl Fn(&str, u32) -> Result<u64>,
+    go_on: impl Fn() -> bool,
+) -> Result<Vec<HangingTransaction>> {
     loop {
-        let mut still = Vec::with_capacity(open.len());
-        for one in open {
-            if readable_to(&one.topic, i32::try_from(one.partition).unwrap_or(i32::MAX))? == one.offset {
-                still.push(one);
-            }
+        for one in &mut held {
+            one.readable = readable_to(&one.topic, one.partition)?;
         }
-        if still.is_empty() || started.elapsed() > longest {
-            return Ok(still);
+        // Another one may be behind one that has ended.
+        held.retain(|one| one.readable < one.end);
+        if held.is_empty() || !go_on() {
+            let named =
+                |Held { topic, partition, readable: offset, .. }| HangingTransaction { topic, partition, offset };
+            return Ok(held.into_iter().map(named).collect());
         }
-        open = still;
-        std::thread::sleep(PAUSE);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
+mod tests {
+    use std::cell::Cell;
+
+    use super::{HangingTransaction, Held, still_held};
+
+    fn held(end: u64, readable: u64) -> Vec<Held> {
+        vec![Held { topic: "events".to_owned(), partition: 3, end, readable }]
+    }
+
+    /// What is found where the end of committed records moves so, look by look.
+    fn found(end: u64, ends: &[u64]) -> Vec<u64> {
+        let look = Cell::new(0);
+        let readable_to = |_: &str, _| {
+            look.set(look.get() + 1);
+            Ok(ends[look.get() - 1])
+        };
+        let found = still_held(held(end, ends[0]), readable_to, || look.get() < ends.len()).unwrap();
+        assert!(found.iter().all(|one| one.topic == "events" && one.partition == 3));
+        found.into_iter().map(|HangingTransaction { offset, .. }| offset).collect()
+    }
+
+    #[test]
+    fn one_behind_another_that_ends_is_found() {
+        assert_eq!(found(120, &[100, 100, 105, 105]), [105]);
+        assert_eq!(found(120, &[100, 100, 100]), [100]);
+    }
+
+    #[test]
+    fn others_that_begin_later_are_none() {
+        assert!(found(120, &[100, 130, 130]).is_empty());
+        assert!(found(120, &[100, 120]).is_empty());
     }
 }

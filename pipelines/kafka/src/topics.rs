@@ -13,6 +13,7 @@ use crate::config::KafkaConfig;
 use crate::errors::describe;
 use crate::events::{ErrorLog, Quiet};
 use crate::group::{GroupConsumer, GroupEvents, list_of};
+use crate::hanging::OVERDUE;
 use crate::native;
 
 /// How long one request may take.
@@ -20,9 +21,9 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 /// How long a fresh topic may take until every partition has a leader.
 const CREATED: Duration = Duration::from_secs(30);
 /// A committed offset may be held back by a transaction until that times out (10 s at most) and its end is written.
-const STABLE: Duration = Duration::from_secs(20);
+const STABLE: Duration = Duration::from_secs(10 + OVERDUE.as_secs());
 /// What else may be behind a committed offset that cannot be had: to librdkafka that is a request without an answer.
-const PERHAPS_HANGING: &str = "where the brokers answer otherwise, a transaction hangs: `millstream check` and docs/operate/hanging-transaction.md";
+const PERHAPS_HANGING: &str = "; if the brokers are up, a transaction may hang: docs/operate/hanging-transaction.md";
 
 /// A consumer with its background errors at hand.
 pub(crate) trait Inquirer {
@@ -136,8 +137,10 @@ pub(crate) fn committed<I: Inquirer>(from: &I, topic: &str, partition: i32) -> R
                 error.rdkafka_error_code(),
                 Some(Code::UnstableOffsetCommit | Code::OperationTimedOut | Code::RequestTimedOut)
             );
-            let explanation = from.explanation().or_else(|| held.then(|| PERHAPS_HANGING.to_owned()));
-            describe(&doing(), error, explanation)
+            match describe(&doing(), error, from.explanation()) {
+                TransportError::Unavailable(why) if held => TransportError::Unavailable(why + PERHAPS_HANGING),
+                other => other,
+            }
         };
         let list = list_of(&[(topic.to_owned(), partition)], Offset::Invalid).map_err(|error| failed(&error))?;
         let answer = from.consumer().committed_offsets(list, REQUEST).and_then(|list| {

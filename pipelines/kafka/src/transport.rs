@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use millstream_transports::{
     Appender, Committed, Member, MemberConfig, Reader, Result, TopicSpec, Transactions, Transport, TransportError,
@@ -52,13 +53,18 @@ impl KafkaTransport {
         check::check(&self.config, topics)
     }
 
-    /// The transactions of these topics that stay open for longer than the broker should let any. Answers at once where none is open;
-    /// otherwise one may be somebody's who has just died, so it waits for `transaction_timeout_ms` and 12 s more.
+    /// The transactions of these topics that stay open for longer than the broker should let any; of each partition the first. Answers
+    /// at once where none is open. Otherwise one may be somebody's who has just died: it waits for `transaction_timeout_ms` and 20 s
+    /// more, which it tells `waiting`.
     ///
     /// # Errors
     /// Where the brokers do not answer, or there is no such topic.
-    pub fn hanging_transactions(&self, topics: &[String]) -> Result<Vec<HangingTransaction>> {
-        hanging::hanging(&self.config, self.inquirer.as_ref(), topics)
+    pub fn hanging_transactions(
+        &self,
+        topics: &[String],
+        waiting: &dyn Fn(Duration),
+    ) -> Result<Vec<HangingTransaction>> {
+        hanging::hanging(&self.config, self.inquirer.as_ref(), topics, waiting)
     }
 
     fn require_topics(&self, topics: &[String]) -> Result<()> {

@@ -117,18 +117,19 @@ impl App {
         let (transport, clock) = (Arc::clone(&self.transport), Arc::clone(&self.clock));
         match self.config.warehouse {
             WarehouseKind::Embedded => {
-                let config = delivery::deliver_config(&self.config, "parquet", BatchLimits::parquet(), &self.ids)?;
+                let config =
+                    delivery::deliver_config(&self.config, delivery::PARQUET, BatchLimits::parquet(), &self.ids)?;
                 let sink = ParquetSink::new(self.warehouse().folder());
-                let metrics = DeliverMetrics::new(&self.metrics, "parquet")?;
+                let metrics = DeliverMetrics::new(&self.metrics, delivery::PARQUET)?;
                 services.start("deliver", move |stop| {
                     delivery::run(transport, sink, config, clock, metrics, &shared, stop)
                 });
             }
             WarehouseKind::Clickhouse => {
                 let config =
-                    delivery::deliver_config(&self.config, "clickhouse", BatchLimits::clickhouse(), &self.ids)?;
+                    delivery::deliver_config(&self.config, delivery::CLICKHOUSE, BatchLimits::clickhouse(), &self.ids)?;
                 let client = ClickHouse::new(&self.config.clickhouse)?;
-                let metrics = DeliverMetrics::new(&self.metrics, "clickhouse")?;
+                let metrics = DeliverMetrics::new(&self.metrics, delivery::CLICKHOUSE)?;
                 services.start("deliver", move |stop| {
                     if !delivery::migrate(&client, stop)? {
                         return Ok(());

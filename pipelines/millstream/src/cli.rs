@@ -58,7 +58,8 @@ pub enum Command {
     /// Dead letters: lists them, shows one, sends their events through ingest again.
     #[command(name = "dlq")]
     DeadLetters(DeadLettersArgs),
-    /// Validates configuration and connectivity and says what is wrong.
+    /// Validates configuration and connectivity and says what is wrong: logins, settings that weaken a promise, tables, transactions
+    /// that hang. Where some are open in the log it waits for their ends, up to 30 s.
     Check,
 }
 

@@ -10,7 +10,15 @@ use millstream_schemas::{SchemaIds, purposes};
 use millstream_transports::Transport;
 
 use crate::config::Config;
+#[cfg(feature = "kafka")]
+use crate::config::WarehouseKind;
 use crate::error::Failure;
+use crate::topology;
+
+/// The sinks, as their groups and metrics name them.
+pub const PARQUET: &str = "parquet";
+/// The same.
+pub const CLICKHOUSE: &str = "clickhouse";
 
 /// How long one step waits for records.
 const POLL: Duration = Duration::from_millis(50);
@@ -70,12 +78,26 @@ pub fn deliver_config(
         section.purposes.iter().filter_map(|name| purposes::parse(name)).fold(0, |all, bit| all | bit);
     let base = DeliverConfig::new(sink, config.instance_name(), limits);
     Ok(DeliverConfig {
-        group: format!("{}{}", config.namespace, base.group),
+        group: group(config, sink),
         topic_prefix: config.namespace.clone(),
         required_purposes,
         schema_ids: ids.clone(),
         ..base
     })
+}
+
+/// The consumer group that delivers into `sink`.
+pub fn group(config: &Config, sink: &str) -> String {
+    topology::name(config, &DeliverConfig::new(sink, config.instance_name(), BatchLimits::parquet()).group)
+}
+
+/// The sink of the configured warehouse.
+#[cfg(feature = "kafka")]
+pub fn sink(config: &Config) -> &'static str {
+    match config.warehouse {
+        WarehouseKind::Embedded => PARQUET,
+        WarehouseKind::Clickhouse => CLICKHOUSE,
+    }
 }
 
 /// Brings the tables up to date. A server that is down is waited for, and events are collected meanwhile: that is lag. False where

@@ -8,6 +8,7 @@ mod attribution;
 mod bad_input;
 mod bad_records;
 mod cdnow;
+mod check;
 mod consent;
 mod hand_over;
 mod online_retail;

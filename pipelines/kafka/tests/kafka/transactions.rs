@@ -75,7 +75,8 @@ fn a_hanging_transaction_is_named() {
     let topics = [whole.clone(), held.clone()];
     fill(&kafka, &whole, 0, &["a", "b"]);
     fill(&kafka, &held, 1, &["a"]);
-    assert_eq!(kafka.hanging_transactions(&topics).expect("asked"), []);
+    let never = |_| panic!("nothing is open");
+    assert_eq!(kafka.hanging_transactions(&topics, &never).expect("asked"), []);
 
     // One that the broker lets stay open for longer than it would let any of ours.
     let producer: BaseProducer = ClientConfig::new()
@@ -90,11 +91,13 @@ fn a_hanging_transaction_is_named() {
     producer.flush(PATIENCE).expect("flushed");
     let hanging = KafkaTransport::new(KafkaConfig { transaction_timeout_ms: 1, ..config }).expect("a transport");
     let expected = HangingTransaction { topic: held.clone(), partition: 1, offset: 2 };
-    assert_eq!(hanging.hanging_transactions(&topics).expect("asked"), [expected]);
+    assert_eq!(hanging.hanging_transactions(&topics, &|_| {}).expect("asked"), [expected]);
 
     // One that somebody ends while it is looked at is none.
-    let looking = std::thread::spawn(move || kafka.hanging_transactions(&topics));
-    std::thread::sleep(std::time::Duration::from_secs(1));
+    let (suspected, suspicion) = std::sync::mpsc::channel();
+    let looking =
+        std::thread::spawn(move || kafka.hanging_transactions(&topics, &|_| suspected.send(()).expect("awaited")));
+    suspicion.recv_timeout(PATIENCE).expect("it is seen");
     producer.abort_transaction(PATIENCE).expect("aborted");
     assert_eq!(looking.join().expect("joined").expect("asked"), []);
 }

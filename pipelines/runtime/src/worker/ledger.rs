@@ -78,7 +78,7 @@ impl Worker {
         if self.factory.ledger().is_none() {
             return Ok(unknown(told.map_or(0, |told| told.offset)));
         }
-        if told.is_none() && self.look_into_ledger(partition, None)?.is_none() {
+        if told.is_none() && self.look_into_ledger(partition, None)?.is_none() && self.ledger_is_whole(partition)? {
             // The group's first start, with nothing to doubt.
             return Ok(unknown(0));
         }

@@ -245,9 +245,11 @@ fn rage(place: &Place, storm: &Storm, report: &mut Report) -> Known {
 /// Whether the program finds servers and settings in order: a transaction that a broker forgot to end would hold up all that follows.
 fn check(installation: &Installation) -> Check {
     let looked = installation.command().arg("check").output().unwrap();
-    let said = String::from_utf8_lossy(&looked.stderr);
-    let wrong: Vec<String> =
-        if looked.status.success() { Vec::new() } else { said.lines().map(str::to_owned).collect() };
+    let mut wrong = Vec::new();
+    if !looked.status.success() {
+        wrong.push(looked.status.to_string());
+        wrong.extend(String::from_utf8_lossy(&looked.stderr).lines().map(str::to_owned));
+    }
     Check::new("check finds everything in order", &wrong, looked.status.to_string())
 }
 

@@ -56,11 +56,11 @@ fn check(config: &Config) -> Result<Report, Failure> {
     let transport = log::open(config)?;
     let (deliver, mut tables): (DeliverConfig, Box<dyn Tables>) = match config.warehouse {
         WarehouseKind::Embedded => (
-            delivery::deliver_config(config, "parquet", BatchLimits::parquet(), &ids)?,
+            delivery::deliver_config(config, delivery::PARQUET, BatchLimits::parquet(), &ids)?,
             Box::new(EmbeddedTables::new(app::warehouse(config))),
         ),
         WarehouseKind::Clickhouse => (
-            delivery::deliver_config(config, "clickhouse", BatchLimits::clickhouse(), &ids)?,
+            delivery::deliver_config(config, delivery::CLICKHOUSE, BatchLimits::clickhouse(), &ids)?,
             Box::new(ClickHouseTables::new(ClickHouse::new(&config.clickhouse)?)),
         ),
     };
