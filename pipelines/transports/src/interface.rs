@@ -160,7 +160,8 @@ pub enum TransportError {
 /// The result of a transport call.
 pub type Result<T> = std::result::Result<T, TransportError>;
 
-/// Called once, when a batch of appends is durable or has failed as a whole.
+/// Called once, when a batch of appends is durable or has failed as a whole. On a thread of the log's own, which writes nothing
+/// meanwhile: it must not wait for the log.
 pub type Acknowledge = Box<dyn FnOnce(Result<()>) + Send>;
 
 /// How a member joins.

@@ -13,8 +13,16 @@ struct OpenTransaction {
     number: u64,
     deadline_ms: i64,
     partitions: Vec<Arc<Partition>>,
-    /// Offsets whose fate is unknown until the transaction is settled: group, topic number, partition.
-    undecided: Vec<(String, u32, u32)>,
+    /// Offsets whose fate is unknown until the transaction is settled.
+    undecided: Vec<OffsetPlace>,
+}
+
+/// Whose offset it is, and of what: group, topic number, partition.
+pub(crate) type OffsetPlace = (String, u32, u32);
+
+/// Whether this offset is among them.
+fn has(offsets: &[OffsetPlace], group: &str, topic_id: u32, partition: u32) -> bool {
+    offsets.iter().any(|(g, t, p)| g == group && *t == topic_id && *p == partition)
 }
 
 /// A transactional id.
@@ -24,6 +32,8 @@ struct Producer {
     epoch: u64,
     /// A commit is being made durable; nobody may take over until it is.
     committing: bool,
+    /// The offsets in it: whoever goes on from there, although this holder's membership has ended, must not read the former ones.
+    on_the_way: Vec<OffsetPlace>,
     open: Option<OpenTransaction>,
 }
 
@@ -91,9 +101,11 @@ impl Coordinator {
         Ok(number)
     }
 
-    /// Begins to commit: from here to [`Coordinator::end_commit`] nobody takes over.
-    pub(crate) fn begin_commit(&mut self, id: &str, epoch: u64) -> Result<()> {
-        self.holder(id, epoch)?.committing = true;
+    /// Begins to commit: from here to [`Coordinator::end_commit`] nobody takes over, and nobody reads these offsets.
+    pub(crate) fn begin_commit(&mut self, id: &str, epoch: u64, offsets: Vec<OffsetPlace>) -> Result<()> {
+        let producer = self.holder(id, epoch)?;
+        producer.committing = true;
+        producer.on_the_way = offsets;
         Ok(())
     }
 
@@ -101,14 +113,16 @@ impl Coordinator {
     pub(crate) fn end_commit(&mut self, id: &str) {
         if let Some(producer) = self.producers.get_mut(id) {
             producer.committing = false;
+            producer.on_the_way.clear();
             producer.open = None;
         }
     }
 
     /// Leaves the transaction open with an unknown outcome for these offsets.
-    pub(crate) fn leave_undecided(&mut self, id: &str, offsets: Vec<(String, u32, u32)>) {
+    pub(crate) fn leave_undecided(&mut self, id: &str, offsets: Vec<OffsetPlace>) {
         if let Some(producer) = self.producers.get_mut(id) {
             producer.committing = false;
+            producer.on_the_way.clear();
             if let Some(open) = &mut producer.open {
                 open.undecided = offsets;
             }
@@ -124,7 +138,12 @@ impl Coordinator {
     /// Whether a transaction of unknown outcome could still change this committed offset.
     pub(crate) fn is_undecided(&self, group: &str, topic_id: u32, partition: u32) -> bool {
         let mut open = self.producers.values().filter_map(|producer| producer.open.as_ref());
-        open.any(|open| open.undecided.iter().any(|(g, t, p)| g == group && *t == topic_id && *p == partition))
+        open.any(|open| has(&open.undecided, group, topic_id, partition))
+    }
+
+    /// Whether a commit of this offset is being made durable.
+    pub(crate) fn is_on_the_way(&self, group: &str, topic_id: u32, partition: u32) -> bool {
+        self.producers.values().any(|producer| has(&producer.on_the_way, group, topic_id, partition))
     }
 
     pub(crate) fn abandon(&mut self, group: &str, member: u64, expires_at_ms: i64) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::appender::{check_size, topic_of};
+use super::coordinator::OffsetPlace;
 use super::core::{Core, partition_of};
 use super::faults::{Fault, Moment};
 use super::frame::{CHUNK_BYTES, Chunk, HEADER_BYTES};
@@ -136,6 +137,7 @@ impl<S: Store> Producer<S> {
             return CommitOutcome::Aborted(error.to_string());
         }
         let fault = self.log.faults.draw(Moment::Commit);
+        let places: Vec<OffsetPlace> = offsets.iter().map(|o| (o.group.clone(), o.topic_id, o.partition)).collect();
         {
             let mut coordinator = self.log.coordinator.lock();
             let mut may = coordinator.check(&self.id, self.epoch).and_then(|()| allowed(&mut coordinator));
@@ -144,7 +146,7 @@ impl<S: Store> Producer<S> {
                 on_fence(&mut coordinator);
                 may = Err(TransportError::Fenced("another holder took over (injected)".into()));
             }
-            if let Err(error) = may.and_then(|()| coordinator.begin_commit(&self.id, self.epoch)) {
+            if let Err(error) = may.and_then(|()| coordinator.begin_commit(&self.id, self.epoch, places.clone())) {
                 drop(coordinator);
                 self.drop_transaction();
                 return match error {
@@ -161,8 +163,7 @@ impl<S: Store> Producer<S> {
                 return CommitOutcome::Aborted("aborted (injected)".into());
             }
             Some(Fault::CommitUnknownDropped) => {
-                let undecided = offsets.into_iter().map(|o| (o.group, o.topic_id, o.partition)).collect();
-                self.log.coordinator.lock().leave_undecided(&self.id, undecided);
+                self.log.coordinator.lock().leave_undecided(&self.id, places);
                 self.log.committed.notify_all();
                 self.forget();
                 self.unsettled = true;
@@ -276,7 +277,10 @@ impl<S: Store> Core<S> {
 
     pub(crate) fn committed_in(&self, group: &str, place: &Partition) -> Result<Option<Committed>> {
         self.expire();
-        let coordinator = self.coordinator.lock();
+        let mut coordinator = self.coordinator.lock();
+        while coordinator.is_on_the_way(group, place.topic_id, place.index) {
+            self.committed.wait(&mut coordinator);
+        }
         if coordinator.is_undecided(group, place.topic_id, place.index) {
             return Err(TransportError::Unavailable(format!(
                 "{}[{}]: a transaction of unknown outcome is pending on group {group}'s offset; settle it",

@@ -244,8 +244,8 @@ fn through_threads_and_usurpers(log: &(dyn Transport + Sync), faults: &Faults) {
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         for name in ["a", "b", "c"] {
-            // Two threads fight for each name.
-            for _ in 0..2 {
+            // Several threads fight for each name, so that memberships end while commits are on their way.
+            for _ in 0..4 {
                 let stop = &stop;
                 scope.spawn(move || {
                     let mut worker = Worker::join(log, name);

@@ -9,4 +9,5 @@ mod disk;
 mod exactly_once;
 mod held;
 mod model;
+mod on_the_way;
 mod support;
