@@ -118,14 +118,18 @@ impl Coordinator {
         }
     }
 
-    /// Leaves the transaction open with an unknown outcome for these offsets.
-    pub(crate) fn leave_undecided(&mut self, id: &str, offsets: Vec<OffsetPlace>) {
-        if let Some(producer) = self.producers.get_mut(id) {
-            producer.committing = false;
-            producer.on_the_way.clear();
-            if let Some(open) = &mut producer.open {
-                open.undecided = offsets;
-            }
+    /// The commit is over without an effect; its transaction is still open. Returns the offsets that were in it.
+    pub(crate) fn give_up_commit(&mut self, id: &str) -> Vec<OffsetPlace> {
+        let Some(producer) = self.producers.get_mut(id) else { return Vec::new() };
+        producer.committing = false;
+        std::mem::take(&mut producer.on_the_way)
+    }
+
+    /// As [`Coordinator::give_up_commit`], and leaves the outcome for its offsets unknown.
+    pub(crate) fn leave_undecided(&mut self, id: &str) {
+        let offsets = self.give_up_commit(id);
+        if let Some(open) = self.producers.get_mut(id).and_then(|producer| producer.open.as_mut()) {
+            open.undecided = offsets;
         }
     }
 

@@ -146,7 +146,7 @@ impl<S: Store> Producer<S> {
                 on_fence(&mut coordinator);
                 may = Err(TransportError::Fenced("another holder took over (injected)".into()));
             }
-            if let Err(error) = may.and_then(|()| coordinator.begin_commit(&self.id, self.epoch, places.clone())) {
+            if let Err(error) = may.and_then(|()| coordinator.begin_commit(&self.id, self.epoch, places)) {
                 drop(coordinator);
                 self.drop_transaction();
                 return match error {
@@ -157,13 +157,13 @@ impl<S: Store> Producer<S> {
         }
         match fault {
             Some(Fault::CommitAborted) => {
-                self.log.coordinator.lock().leave_undecided(&self.id, Vec::new());
+                drop(self.log.coordinator.lock().give_up_commit(&self.id));
                 self.log.committed.notify_all();
                 self.drop_transaction();
                 return CommitOutcome::Aborted("aborted (injected)".into());
             }
             Some(Fault::CommitUnknownDropped) => {
-                self.log.coordinator.lock().leave_undecided(&self.id, places);
+                self.log.coordinator.lock().leave_undecided(&self.id);
                 self.log.committed.notify_all();
                 self.forget();
                 self.unsettled = true;

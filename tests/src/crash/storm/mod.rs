@@ -1,8 +1,9 @@
 //! A storm over real servers: collector, two workers and a deliverer on Kafka and ClickHouse, under load, killed and frozen at random
 //! moments together with the servers themselves; then everything is compared with everything.
 //!
-//! [`place`] are the servers, [`fleet`] are the processes, [`load`] is the client that keeps its own list, [`chaos`] hits them, [`recorded`] reads what is committed,
-//! [`replay`] runs the stages over it without anybody else, [`compare`] judges, and [`verify`] asks the program itself.
+//! [`place`] are the servers, [`fleet`] are the processes, [`load`] is the client that keeps its own list, [`chaos`] hits them,
+//! [`recorded`] reads what is committed, [`replay`] runs the stages over it without anybody else, [`compare`] judges, and [`verify`] asks
+//! the program itself.
 
 mod chaos;
 mod compare;
